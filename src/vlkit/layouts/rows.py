@@ -1,0 +1,46 @@
+"""The "2D" layout: every row of features ends in a newline, one separator stands between the two views."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from einops import rearrange
+from torch import Tensor
+
+from vlkit.layouts.base import Layout, LayoutConfig, layouts
+from vlkit.notation import Grid
+
+
+class Layout2DConfig(LayoutConfig):
+    """Global view and stitched tiles as pictures of tokens.
+
+    Tokens: `Y * (X + 1) + 1 + (r*Y) * (c*X + 1)`. Paper: arXiv:2412.10302, section 2.
+    """
+
+    type: Literal["2D"] = "2D"
+    """Tag of the layout."""
+    global_view: Literal["head", "tail"] = "head"
+    """Whether the global view stands before or after the tiles."""
+
+    def separators(self) -> dict[str, int]:
+        return {"image_newline": 1, "view_separator": 1}
+
+    def arrange(self, tiles: Grid, grid: Grid) -> Tensor:
+        features = torch.arange((1 + tiles.area) * grid.area)
+        newline, separator = len(features), len(features) + 1
+        overview = rearrange(features[: grid.area], "(y x) -> y x", y=grid.rows)
+        stitched = rearrange(features[grid.area :], "(r c y x) -> (r y) (c x)", r=tiles.rows, c=tiles.cols, y=grid.rows)
+        first, second = (_end_rows(view, newline) for view in (overview, stitched))
+        if self.global_view == "tail":
+            first, second = second, first
+        return torch.cat([first, torch.tensor([separator]), second])
+
+
+def _end_rows(view_YX: Tensor, newline: int) -> Tensor:
+    return torch.cat([view_YX, view_YX.new_full((len(view_YX), 1), newline)], dim=1).flatten()
+
+
+@layouts.register(Layout2DConfig)
+class Layout2D(Layout):
+    """Arranges features as rows; parameters `image_newline` and `view_separator`, float[1, D] each."""

@@ -1,0 +1,25 @@
+"""Shared settings: hypothesis profiles and where the golden data lies."""
+
+import os
+from pathlib import Path
+
+import hypothesis
+import pytest
+import torch
+
+hypothesis.settings.register_profile(
+    "default", deadline=None, max_examples=40, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.register_profile("thorough", deadline=None, max_examples=500)
+hypothesis.settings.load_profile("default")
+
+
+@pytest.fixture(scope="session")
+def golden() -> Path:
+    """Folder with the numbers of the official implementation; VLKIT_GOLDEN names a fuller copy."""
+    return Path(os.environ.get("VLKIT_GOLDEN", Path(__file__).parent / "golden"))
+
+
+@pytest.fixture(autouse=True)
+def _seed() -> None:
+    torch.manual_seed(0)
