@@ -1,1 +1,1 @@
-"""nn."""
+"""Plain modules that parts are made of."""

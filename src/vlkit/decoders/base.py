@@ -1,0 +1,128 @@
+"""The decoder contract: embeddings in, hidden states out, with a cache between calls."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import SerializeAsAny
+from torch import Tensor, nn
+
+from vlkit.cache.base import KVCache
+from vlkit.config import Config
+from vlkit.nn.router import Routing
+from vlkit.registry import Registry
+
+
+class DecoderConfig(Config):
+    """Base of decoder configs: says without weights what its neighbours must know."""
+
+    type: str
+    """Tag of the decoder."""
+
+    @property
+    def dim(self) -> int:
+        """Width D."""
+        raise NotImplementedError(f"{type(self).__name__} defines dim")
+
+    @property
+    def num_layers(self) -> int:
+        """Layers that keep something in the cache."""
+        raise NotImplementedError(f"{type(self).__name__} defines num_layers")
+
+    @property
+    def vocabulary(self) -> int:
+        """Number of token ids."""
+        raise NotImplementedError(f"{type(self).__name__} defines vocabulary")
+
+    @property
+    def max_positions(self) -> int | None:
+        """Longest sequence; None: no limit."""
+        return None
+
+    @property
+    def stop_ids(self) -> tuple[int, ...]:
+        """Token ids that end a generated text unless the caller names others."""
+        return ()
+
+    @property
+    def padding_id(self) -> int | None:
+        """Token id that fills up finished rows; None: the first stop id."""
+        return None
+
+    def cached_values(self) -> int:
+        """Numbers that the cache keeps per token, over all layers."""
+        return 0
+
+    def forward_flops(self, new: int, seen: int) -> int:
+        """Floating-point operations of one sample's `new` positions among `seen`, without the head; 0 if unknown."""
+        return 0
+
+
+@dataclass
+class DecoderOutput:
+    """What a decoder gives.
+
+    Args:
+        x_BTD: hidden states after the last norm.
+        hidden_states: input of each layer, then `x_BTD`; empty unless asked for.
+        routings: routing of each layer by its index, empty unless asked for.
+        aux_loss: balance loss in training, summed over layers; None outside training.
+    """
+
+    x_BTD: Tensor
+    hidden_states: tuple[Tensor, ...] = ()
+    routings: dict[int, Routing] | None = None
+    aux_loss: Tensor | None = None
+
+
+class Decoder(nn.Module):
+    """Causal transformer over embeddings; subclasses define the four methods."""
+
+    def __init__(self, config: DecoderConfig) -> None:
+        super().__init__()
+        self.config = config
+
+    @property
+    def dim(self) -> int:
+        """Width D."""
+        return self.config.dim
+
+    def embed(self, input_ids: Tensor) -> Tensor:
+        """Embeddings float[B, T, D] of token ids int64[B, T]."""
+        raise NotImplementedError
+
+    def forward(
+        self,
+        x_BTD: Tensor,
+        *,
+        attention_mask: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        cache: KVCache | None = None,
+        output_hidden_states: bool = False,
+        output_routing: bool = False,
+    ) -> DecoderOutput:
+        """Hidden states of T new positions.
+
+        Args:
+            x_BTD: float[B, T, D].
+            attention_mask: bool[B, T] or, with a cache, bool[B, S]; False on padding. None: no padding.
+            position_ids: int64[B, T]; None: counted without the padding.
+            cache: earlier positions, to which the new ones are appended.
+            output_hidden_states: whether to keep every layer's input.
+            output_routing: whether to keep the routing of layers with experts.
+        """
+        raise NotImplementedError
+
+    def logits(self, x_BTD: Tensor) -> Tensor:
+        """Scores of the next token, float[..., vocabulary], for hidden states float[..., D]."""
+        raise NotImplementedError
+
+    def new_cache(self, policy: object = "resident") -> KVCache:
+        """Empty cache of this decoder's layers."""
+        return KVCache(self.config.num_layers, policy)  # type: ignore[arg-type]
+
+
+decoders: Registry[DecoderConfig, Decoder] = Registry("decoders", DecoderConfig)
+AnyDecoder = Annotated[SerializeAsAny[DecoderConfig], decoders]
+"""Field type that takes any registered decoder."""

@@ -1,0 +1,264 @@
+"""DeepSeek-V2's decoder: latent or multi-head attention, dense layers first, then mixtures of experts.
+
+Paper: arXiv:2405.04434.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import torch
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from vlkit.cache.base import KVCache, LayerCache
+from vlkit.decoders.base import Decoder, DecoderConfig, DecoderOutput, decoders
+from vlkit.errors import ConfigError, ContextLengthError
+from vlkit.nn.attention import MHA, MHAConfig, padded_causal_mask
+from vlkit.nn.balance import batch_balance_loss, sequence_balance_loss
+from vlkit.nn.mla import MLA, MLAConfig
+from vlkit.nn.mlp import GatedMLP
+from vlkit.nn.moe import MoE, MoEConfig
+from vlkit.nn.norm import RMSNorm
+from vlkit.nn.rope import AnyRopeScaling, DynamicScaling, Rope, Rotation, YarnScaling
+from vlkit.nn.router import Routing
+
+
+class DeepseekV2Config(DecoderConfig):
+    """Decoder of DeepSeek-V2, V3 (without multi-token prediction) and VL2; field names as in the official files."""
+
+    type: Literal["deepseek_v2"] = "deepseek_v2"
+    """Tag of the decoder."""
+    vocab_size: int = Field(default=102400, ge=1)
+    """Number of token ids."""
+    hidden_size: int = Field(default=2048, ge=1)
+    """Width D."""
+    num_hidden_layers: int = Field(default=27, ge=1)
+    """Number of layers."""
+    intermediate_size: int = Field(default=10944, ge=1)
+    """Hidden width F of the dense layers."""
+    attention: Annotated[MHAConfig | MLAConfig, Field(discriminator="type")] = MLAConfig()
+    """Multi-head or latent attention."""
+    moe: MoEConfig | None = None
+    """Experts; None: all layers are dense."""
+    rms_norm_eps: float = Field(default=1e-6, gt=0)
+    """Epsilon of the layer norms and the last norm; the norms inside latent attention always use 1e-6."""
+    rope_theta: float = Field(default=10000.0, gt=1)
+    """Base of the rotary frequencies."""
+    rope_scaling: AnyRopeScaling | None = None
+    """How contexts beyond the trained length are reached."""
+    max_position_embeddings: int = Field(default=4096, ge=1)
+    """Longest sequence, unless the scaling is dynamic."""
+    tie_word_embeddings: bool = False
+    """Whether the head is the transposed embedding."""
+    initializer_range: float = Field(default=0.02, gt=0)
+    """Standard deviation of fresh weights."""
+    bos_token_id: int | None = None
+    """Token that begins every sequence."""
+    eos_token_id: int | tuple[int, ...] | None = None
+    """Token or tokens that end a generated text."""
+    pad_token_id: int | None = None
+    """Token that fills up batches."""
+
+    @property
+    def dim(self) -> int:
+        return self.hidden_size
+
+    @property
+    def num_layers(self) -> int:
+        return self.num_hidden_layers
+
+    @property
+    def vocabulary(self) -> int:
+        return self.vocab_size
+
+    @property
+    def max_positions(self) -> int | None:
+        return None if isinstance(self.rope_scaling, DynamicScaling) else self.max_position_embeddings
+
+    @property
+    def stop_ids(self) -> tuple[int, ...]:
+        ids = self.eos_token_id
+        return ids if isinstance(ids, tuple) else () if ids is None else (ids,)
+
+    @property
+    def padding_id(self) -> int | None:
+        return self.pad_token_id
+
+    def is_moe_layer(self, index: int) -> bool:
+        """Whether layer `index` has experts."""
+        return self.moe is not None and self.moe.is_moe_layer(index)
+
+    def cached_values(self) -> int:
+        return self.num_hidden_layers * self.attention.cached_values(self.dim)
+
+    @model_validator(mode="after")
+    def _check(self) -> DeepseekV2Config:
+        attention = self.attention
+        if isinstance(attention, MHAConfig):
+            heads = attention.num_attention_heads
+            if attention.head_dim is None and self.hidden_size % heads:
+                raise ConfigError(
+                    f"hidden_size {self.hidden_size} with {heads} heads",
+                    rule="heads divide the width",
+                    remedy="change one of them or give head_dim",
+                )
+            if heads % attention.kv_heads:
+                raise ConfigError(
+                    f"{heads} query heads with {attention.kv_heads} key/value heads",
+                    rule="the latter divide the former",
+                )
+            if isinstance(self.rope_scaling, YarnScaling):
+                raise ConfigError(
+                    "rope_scaling 'yarn' with multi-head attention",
+                    rule="multi-head attention here scales 'linear' or 'dynamic', as the official code",
+                    remedy="use one of these, or latent attention",
+                )
+        rotated = attention.rope_dim(self.hidden_size)
+        if rotated % 2 or (rotated == 2 and isinstance(self.rope_scaling, DynamicScaling)):
+            raise ConfigError(f"rotated head width {rotated}", rule="it is even, and above 2 for dynamic scaling")
+        return self
+
+
+class DeepseekV2Layer(nn.Module):
+    """Pre-norm layer: attention, then a dense MLP or experts.
+
+    Args:
+        config: the decoder's.
+        index: number of the layer, which decides between MLP and experts.
+    """
+
+    def __init__(self, config: DeepseekV2Config, *, index: int) -> None:
+        super().__init__()
+        dim, attention = config.hidden_size, config.attention
+        self.input_layernorm = RMSNorm(dim, eps=config.rms_norm_eps)
+        if isinstance(attention, MLAConfig):
+            factor = config.rope_scaling.softmax_factor if config.rope_scaling else 1.0
+            self.self_attn: MLA | MHA = MLA(attention, dim=dim, softmax_factor=factor)
+        else:
+            self.self_attn = MHA(attention, dim=dim)
+        self.post_attention_layernorm = RMSNorm(dim, eps=config.rms_norm_eps)
+        self.mlp: MoE | GatedMLP
+        if config.moe is not None and config.is_moe_layer(index):
+            self.mlp = MoE(config.moe, dim=dim)
+        else:
+            self.mlp = GatedMLP(dim, config.intermediate_size)
+
+    def forward(
+        self, x_BTD: Tensor, *, rotation: Rotation, mask_BTS: Tensor | None, cache: LayerCache | None
+    ) -> tuple[Tensor, Routing | None]:
+        """Features float[B, T, D] and, with experts, their routing."""
+        attended = self.self_attn(self.input_layernorm(x_BTD), rotation=rotation, mask_BTS=mask_BTS, cache=cache)
+        x_BTD = x_BTD + attended
+        normed = self.post_attention_layernorm(x_BTD)
+        if isinstance(self.mlp, MoE):
+            out, routing = self.mlp(normed)
+            return x_BTD + out, routing
+        return x_BTD + self.mlp(normed), None
+
+
+@decoders.register(DeepseekV2Config)
+class DeepseekV2(Decoder):
+    """Causal decoder; parameter names follow the released checkpoints, with the experts stacked."""
+
+    config: DeepseekV2Config
+
+    def __init__(self, config: DeepseekV2Config) -> None:
+        super().__init__(config)
+        self.rope = Rope(
+            dim=config.attention.rope_dim(config.hidden_size),
+            theta=config.rope_theta,
+            max_positions=config.max_position_embeddings,
+            scaling=config.rope_scaling,
+        )
+        self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size)
+        self.layers = nn.ModuleList(DeepseekV2Layer(config, index=index) for index in range(config.num_hidden_layers))
+        self.norm = RMSNorm(config.hidden_size, eps=config.rms_norm_eps)
+        tied = config.tie_word_embeddings
+        self.lm_head = None if tied else nn.Linear(config.hidden_size, config.vocab_size, bias=False)
+        self.reset_parameters()
+
+    @torch.no_grad()
+    def reset_parameters(self) -> None:
+        """Draw all matrices anew from a normal distribution of `initializer_range`; norms 1, biases 0."""
+        for name, parameter in self.named_parameters():
+            if parameter.ndim > 1:
+                nn.init.normal_(parameter, std=self.config.initializer_range)
+            elif name.endswith("bias"):
+                nn.init.zeros_(parameter)
+
+    def embed(self, input_ids: Tensor) -> Tensor:
+        return self.embed_tokens(input_ids)
+
+    def forward(
+        self,
+        x_BTD: Tensor,
+        *,
+        attention_mask: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        cache: KVCache | None = None,
+        output_hidden_states: bool = False,
+        output_routing: bool = False,
+    ) -> DecoderOutput:
+        batch, new, _ = x_BTD.shape
+        past = cache.length if cache else 0
+        self.require_context(past + new)
+        mask_BS = cache.extend_mask(new, attention_mask, batch=batch) if cache else attention_mask
+        if position_ids is None:
+            position_ids = count_positions(mask_BS, past, new, batch=batch, device=x_BTD.device)
+        rotation = self.rope(position_ids)
+        mask_BTS = None if mask_BS is None else padded_causal_mask(mask_BS.bool(), new)
+        counted_BT = (torch.ones_like(position_ids) if mask_BS is None else mask_BS[:, -new:]).bool()
+
+        hidden_states, routings, aux_losses = [], {}, []
+        if cache:
+            cache.device = x_BTD.device
+        for index, layer in enumerate(self.layers):
+            if output_hidden_states:
+                hidden_states.append(x_BTD)
+            if cache:
+                cache.policy.before_layer(cache, index)
+            x_BTD, routing = layer(
+                x_BTD, rotation=rotation, mask_BTS=mask_BTS, cache=cache.layers[index] if cache else None
+            )
+            if cache:
+                cache.policy.after_layer(cache, index)
+            if routing is not None and self.training:
+                aux_losses.append(self.balance_loss(routing, counted_BT))
+            if routing is not None and output_routing:
+                routings[index] = routing
+        x_BTD = self.norm(x_BTD)
+        return DecoderOutput(
+            x_BTD,
+            hidden_states=(*hidden_states, x_BTD) if output_hidden_states else (),
+            routings=routings if output_routing else None,
+            aux_loss=torch.stack(aux_losses).sum() if aux_losses else None,
+        )
+
+    def balance_loss(self, routing: Routing, mask_BT: Tensor) -> Tensor:
+        """One layer's share of the auxiliary loss."""
+        assert self.config.moe is not None
+        loss = sequence_balance_loss if self.config.moe.seq_aux else batch_balance_loss
+        return self.config.moe.aux_loss_alpha * loss(routing, mask_BT)
+
+    def logits(self, x_BTD: Tensor) -> Tensor:
+        weight = self.embed_tokens.weight if self.lm_head is None else self.lm_head.weight
+        return F.linear(x_BTD, weight)
+
+    def require_context(self, length: int) -> None:
+        """Raise `ContextLengthError` if `length` positions are more than the decoder has."""
+        limit = self.config.max_positions
+        if limit is not None and length > limit:
+            raise ContextLengthError(
+                f"{length} positions",
+                rule=f"max_position_embeddings is {limit}",
+                remedy="shorten the text, use fewer or smaller images, or raise max_position_embeddings",
+            )
+
+
+def count_positions(mask_BS: Tensor | None, past: int, new: int, *, batch: int, device: Any) -> Tensor:
+    """Positions int64[B, T] of the new tokens, padding not counted; padding itself gets 0."""
+    if mask_BS is None:
+        return torch.arange(past, past + new, device=device).expand(batch, new)
+    return (mask_BS.long().cumsum(dim=1) - 1).clamp(min=0)[:, -new:]

@@ -1,0 +1,120 @@
+"""Multi-head and grouped-query attention, and the masked attention that all variants share."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from einops import rearrange
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from vlkit.cache.base import LayerCache
+from vlkit.config import Config
+from vlkit.nn.rope import Rotation, rotate
+
+
+class MHAConfig(Config):
+    """Multi-head attention; fewer key/value heads than query heads make it grouped-query attention."""
+
+    type: Literal["mha"] = "mha"
+    """Tag of the attention."""
+    num_attention_heads: int = Field(default=10, ge=1)
+    """Query heads H."""
+    num_key_value_heads: int | None = Field(default=None, ge=1)
+    """Key/value heads G, a divisor of H; None: as many as query heads."""
+    head_dim: int | None = Field(default=None, ge=2)
+    """Width K of a head; None: decoder width / query heads."""
+    attention_bias: bool = False
+    """Whether the four projections have biases."""
+
+    @property
+    def kv_heads(self) -> int:
+        """Key/value heads G."""
+        return self.num_key_value_heads or self.num_attention_heads
+
+    def head_width(self, dim: int) -> int:
+        """Width K of a head in a decoder of width `dim`."""
+        return self.head_dim or dim // self.num_attention_heads
+
+    def rope_dim(self, dim: int) -> int:
+        """Rotated width of a head."""
+        return self.head_width(dim)
+
+    def cached_values(self, dim: int) -> int:
+        """Numbers that the cache keeps per token and layer."""
+        return 2 * self.kv_heads * self.head_width(dim)
+
+
+class MHA(nn.Module):
+    """Attention with rotated queries and keys. Papers: arXiv:1706.03762, grouped heads arXiv:2305.13245.
+
+    Args:
+        config: heads and biases.
+        dim: decoder width D.
+    """
+
+    def __init__(self, config: MHAConfig, *, dim: int) -> None:
+        super().__init__()
+        self.head_width, self.softmax_scale = config.head_width(dim), config.head_width(dim) ** -0.5
+        queries, keys = config.num_attention_heads * self.head_width, config.kv_heads * self.head_width
+        self.q_proj = nn.Linear(dim, queries, bias=config.attention_bias)
+        self.k_proj = nn.Linear(dim, keys, bias=config.attention_bias)
+        self.v_proj = nn.Linear(dim, keys, bias=config.attention_bias)
+        self.o_proj = nn.Linear(queries, dim, bias=config.attention_bias)
+
+    def forward(
+        self, x_BTD: Tensor, *, rotation: Rotation, mask_BTS: Tensor | None = None, cache: LayerCache | None = None
+    ) -> Tensor:
+        """Attended features.
+
+        Args:
+            x_BTD: float[B, T, D].
+            rotation: rotary tables of the T new positions.
+            mask_BTS: bool[B, T, S], True where a query sees a key; None: causal.
+            cache: keys and values of earlier positions, to which the new ones are appended.
+
+        Returns:
+            x_BTD: float[B, T, D].
+        """
+        q_BTHK, k_BTGK, v_BTGK = (
+            rearrange(project(x_BTD), "b t (h k) -> b t h k", k=self.head_width)
+            for project in (self.q_proj, self.k_proj, self.v_proj)
+        )
+        q_BHTK = rotate(q_BTHK, rotation, interleaved=False).transpose(1, 2)
+        k_BGSK = rotate(k_BTGK, rotation, interleaved=False).transpose(1, 2)
+        v_BGSK = v_BTGK.transpose(1, 2)
+        if cache is not None:
+            k_BGSK, v_BGSK = cache.append(k_BGSK, v_BGSK)
+        y_BHTK = attend(q_BHTK, k_BGSK, v_BGSK, mask_BTS=mask_BTS, scale=self.softmax_scale)
+        return self.o_proj(rearrange(y_BHTK, "b h t k -> b t (h k)"))
+
+
+def attend(q_BHTK: Tensor, k_BGSK: Tensor, v_BGSV: Tensor, *, mask_BTS: Tensor | None, scale: float) -> Tensor:
+    """Softmax attention of the last T of S positions, causal if there is no mask; float[B, H, T, V]."""
+    new, seen, grouped = q_BHTK.shape[2], k_BGSK.shape[2], q_BHTK.shape[1] != k_BGSK.shape[1]
+    if mask_BTS is None and 1 < new < seen:
+        mask_BTS = causal_mask(new, seen, device=q_BHTK.device)[None]
+    return F.scaled_dot_product_attention(
+        q_BHTK,
+        k_BGSK,
+        v_BGSV,
+        attn_mask=None if mask_BTS is None else mask_BTS[:, None],
+        is_causal=mask_BTS is None and new == seen and new > 1,
+        scale=scale,
+        enable_gqa=grouped,
+    )
+
+
+def causal_mask(new: int, seen: int, *, device: torch.device) -> Tensor:
+    """bool[T, S], True where one of the last T positions sees one of all S."""
+    return torch.ones(new, seen, dtype=torch.bool, device=device).tril(seen - new)
+
+
+def padded_causal_mask(mask_BS: Tensor, new: int) -> Tensor:
+    """bool[B, T, S], causal without the padding; padded positions see themselves, so that no row is empty."""
+    seen = mask_BS.shape[1]
+    causal_TS = causal_mask(new, seen, device=mask_BS.device)
+    itself_TS = causal_TS ^ causal_TS.tril(seen - new - 1)
+    return causal_TS & mask_BS[:, None] | itself_TS

@@ -1,0 +1,146 @@
+"""Multi-head latent attention: keys and values of all heads from one cached latent.
+
+Paper: DeepSeek-V2, arXiv:2405.04434, section 2.1.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from einops import rearrange
+from pydantic import Field
+from torch import Tensor, nn
+
+from vlkit.cache.base import LayerCache
+from vlkit.config import Config
+from vlkit.nn.attention import attend, padded_causal_mask
+from vlkit.nn.norm import RMSNorm
+from vlkit.nn.rope import Rotation, rotate
+
+
+class MLAConfig(Config):
+    """Latent attention; the defaults are DeepSeek-VL2-small's."""
+
+    type: Literal["mla"] = "mla"
+    """Tag of the attention."""
+    num_attention_heads: int = Field(default=16, ge=1)
+    """Heads H."""
+    q_lora_rank: int | None = Field(default=None, ge=1)
+    """Rank of the queries' own latent; None: one full projection."""
+    kv_lora_rank: int = Field(default=512, ge=1)
+    """Rank R of the latent of keys and values."""
+    qk_nope_head_dim: int = Field(default=128, ge=1)
+    """Width of the part of queries and keys that is not rotated."""
+    qk_rope_head_dim: int = Field(default=64, ge=2, multiple_of=2)
+    """Width of the rotated part, whose key is shared by all heads."""
+    v_head_dim: int = Field(default=128, ge=1)
+    """Width V of the values."""
+    attention_bias: bool = False
+    """Whether the first query projection (with a rank), the latent's and the output projection have biases."""
+    mode: Literal["auto", "expand", "absorb"] = "auto"
+    """How attention is computed: with full heads, in the latent space, or whichever takes fewer operations."""
+
+    def rope_dim(self, dim: int) -> int:
+        """Rotated width of a head."""
+        return self.qk_rope_head_dim
+
+    def cached_values(self, dim: int) -> int:
+        """Numbers that the cache keeps per token and layer."""
+        return self.kv_lora_rank + self.qk_rope_head_dim
+
+    def absorbs(self, new: int, seen: int) -> bool:
+        """Whether T = `new` queries on S = `seen` positions are computed in the latent space.
+
+        Expanding costs `S R d` once and `T S (d + k)` after it, absorbing `T R d` and `T S (2 R + k)` per head, with
+        `d` the unrotated key width plus the value width and `k` the rotated width.
+        """
+        if self.mode != "auto":
+            return self.mode == "absorb"
+        widths, rank = self.qk_nope_head_dim + self.v_head_dim, self.kv_lora_rank
+        expand = seen * rank * widths + new * seen * (widths + self.qk_rope_head_dim)
+        absorb = new * rank * widths + new * seen * (2 * rank + self.qk_rope_head_dim)
+        return absorb < expand
+
+
+class MLA(nn.Module):
+    """Latent attention that caches the normalised latent and the rotated shared key, nothing else.
+
+    Args:
+        config: heads, ranks and widths.
+        dim: decoder width D.
+        softmax_factor: factor on the softmax scale (from rotary scaling).
+    """
+
+    def __init__(self, config: MLAConfig, *, dim: int, softmax_factor: float = 1.0) -> None:
+        super().__init__()
+        self.config = config
+        heads, nope, rope = config.num_attention_heads, config.qk_nope_head_dim, config.qk_rope_head_dim
+        self.softmax_scale = (nope + rope) ** -0.5 * softmax_factor
+        queries = heads * (nope + rope)
+        if config.q_lora_rank is None:
+            self.q_proj = nn.Linear(dim, queries, bias=False)
+        else:
+            self.q_a_proj = nn.Linear(dim, config.q_lora_rank, bias=config.attention_bias)
+            self.q_a_layernorm = RMSNorm(config.q_lora_rank)
+            self.q_b_proj = nn.Linear(config.q_lora_rank, queries, bias=False)
+        self.kv_a_proj_with_mqa = nn.Linear(dim, config.kv_lora_rank + rope, bias=config.attention_bias)
+        self.kv_a_layernorm = RMSNorm(config.kv_lora_rank)
+        self.kv_b_proj = nn.Linear(config.kv_lora_rank, heads * (nope + config.v_head_dim), bias=False)
+        self.o_proj = nn.Linear(heads * config.v_head_dim, dim, bias=config.attention_bias)
+
+    def forward(
+        self, x_BTD: Tensor, *, rotation: Rotation, mask_BTS: Tensor | None = None, cache: LayerCache | None = None
+    ) -> Tensor:
+        """Attended features; arguments and result as in `MHA.forward`."""
+        q_BTHK = self.queries(x_BTD, rotation)
+        c_BSR = self.latent(x_BTD, rotation)
+        if cache is not None:
+            (c_BSR,) = cache.append(c_BSR)
+        compute = self.absorb if self.config.absorbs(x_BTD.shape[1], c_BSR.shape[1]) else self.expand
+        return self.o_proj(rearrange(compute(q_BTHK, c_BSR, mask_BTS), "b t h v -> b t (h v)"))
+
+    def queries(self, x_BTD: Tensor, rotation: Rotation) -> Tensor:
+        """Queries of all heads, unrotated part first, float[B, T, H, K]."""
+        if self.config.q_lora_rank is None:
+            flat = self.q_proj(x_BTD)
+        else:
+            flat = self.q_b_proj(self.q_a_layernorm(self.q_a_proj(x_BTD)))
+        q_BTHK = rearrange(flat, "b t (h k) -> b t h k", h=self.config.num_attention_heads)
+        plain, rotated = q_BTHK.split([self.config.qk_nope_head_dim, self.config.qk_rope_head_dim], dim=-1)
+        return torch.cat([plain, rotate(rotated, rotation, interleaved=True)], dim=-1)
+
+    def latent(self, x_BTD: Tensor, rotation: Rotation) -> Tensor:
+        """What is cached: normalised latent, then rotated shared key, float[B, T, R + k]."""
+        widths = [self.config.kv_lora_rank, self.config.qk_rope_head_dim]
+        latent, key = self.kv_a_proj_with_mqa(x_BTD).split(widths, dim=-1)
+        key = rotate(key[:, :, None], rotation, interleaved=True)[:, :, 0]
+        return torch.cat([self.kv_a_layernorm(latent), key], dim=-1)
+
+    def expand(self, q_BTHK: Tensor, c_BSR: Tensor, mask_BTS: Tensor | None) -> Tensor:
+        """Full keys and values from the latent, then ordinary attention; float[B, T, H, V]."""
+        latent, shared = c_BSR.split([self.config.kv_lora_rank, self.config.qk_rope_head_dim], dim=-1)
+        heads = rearrange(self.kv_b_proj(latent), "b s (h k) -> b h s k", h=self.config.num_attention_heads)
+        plain, v_BHSV = heads.split([self.config.qk_nope_head_dim, self.config.v_head_dim], dim=-1)
+        k_BHSK = torch.cat([plain, shared[:, None].expand(-1, plain.shape[1], -1, -1)], dim=-1)
+        y_BHTV = attend(q_BTHK.transpose(1, 2), k_BHSK, v_BHSV, mask_BTS=mask_BTS, scale=self.softmax_scale)
+        return y_BHTV.transpose(1, 2)
+
+    def absorb(self, q_BTHK: Tensor, c_BSR: Tensor, mask_BTS: Tensor | None) -> Tensor:
+        """Attention in the latent space, where all heads share one key and one value; float[B, T, H, V]."""
+        config, (_, new, heads, _) = self.config, q_BTHK.shape
+        up = rearrange(self.kv_b_proj.weight, "(h k) r -> h k r", h=heads)
+        key_up, value_up = up.split([config.qk_nope_head_dim, config.v_head_dim], dim=1)
+        plain, rotated = q_BTHK.split([config.qk_nope_head_dim, config.qk_rope_head_dim], dim=-1)
+        in_latent = torch.einsum("bthk,hkr->bthr", plain, key_up)
+        q_BMR = rearrange(torch.cat([in_latent, rotated], dim=-1), "b t h r -> b (t h) r")
+        if mask_BTS is None and new > 1:
+            mask_BTS = padded_causal_mask(c_BSR.new_ones(c_BSR.shape[:2], dtype=torch.bool), new)
+        mask_BMS = None if mask_BTS is None else mask_BTS.repeat_interleave(heads, dim=1)
+        scores = torch.einsum("bmr,bsr->bms", q_BMR * self.softmax_scale, c_BSR)
+        scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
+        if mask_BMS is not None:
+            scores = scores.masked_fill(~mask_BMS, float("-inf"))
+        weights = scores.softmax(dim=-1).to(c_BSR.dtype)
+        y_BMR = torch.einsum("bms,bsr->bmr", weights, c_BSR[..., : config.kv_lora_rank])
+        return torch.einsum("bthr,hvr->bthv", rearrange(y_BMR, "b (t h) r -> b t h r", h=heads), value_up)

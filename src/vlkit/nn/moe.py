@@ -1,0 +1,124 @@
+"""Mixture of experts: stacked experts, and the layer that adds shared ones.
+
+Paper: DeepSeekMoE, arXiv:2401.06066.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from einops import rearrange
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from vlkit.nn.mlp import GatedMLP
+from vlkit.nn.router import Router, RouterConfig, Routing
+
+
+class MoEConfig(RouterConfig):
+    """Routed and shared experts, which layers have them, and how their load is balanced in training."""
+
+    moe_intermediate_size: int = Field(default=1408, ge=1)
+    """Hidden width F of one expert."""
+    n_shared_experts: int | None = Field(default=None, ge=1)
+    """Experts that every token uses, computed as one MLP of `n_shared_experts * moe_intermediate_size`; None: none."""
+    first_k_dense_replace: int = Field(default=0, ge=0)
+    """Number of leading layers with an ordinary MLP."""
+    moe_layer_freq: int = Field(default=1, ge=1)
+    """Only layers whose index is a multiple of this have experts."""
+    aux_loss_alpha: float = Field(default=0.001, ge=0)
+    """Weight of the balance loss in training."""
+    seq_aux: bool = True
+    """Whether balance is asked for within each sequence or only over the batch."""
+    compute: Literal["grouped", "loop"] = "grouped"
+    """How the experts run: tokens sorted by expert, or the plain loop that is the reference."""
+
+    def is_moe_layer(self, index: int) -> bool:
+        """Whether layer `index` has experts."""
+        return index >= self.first_k_dense_replace and index % self.moe_layer_freq == 0
+
+
+class Experts(nn.Module):
+    """Gated MLPs with stacked weights.
+
+    Parameters: `gate_up_proj` float[E, 2 F, D], the gate's rows first, and `down_proj` float[E, D, F].
+
+    Args:
+        experts: number E.
+        dim: decoder width D.
+        hidden: hidden width F of each.
+        compute: "grouped" or "loop".
+    """
+
+    def __init__(self, experts: int, dim: int, hidden: int, *, compute: Literal["grouped", "loop"] = "grouped") -> None:
+        super().__init__()
+        self.compute = compute
+        self.gate_up_proj = nn.Parameter(torch.empty(experts, 2 * hidden, dim))
+        self.down_proj = nn.Parameter(torch.empty(experts, dim, hidden))
+        nn.init.normal_(self.gate_up_proj, std=dim**-0.5)
+        nn.init.normal_(self.down_proj, std=hidden**-0.5)
+
+    def forward(self, x_MD: Tensor, routing: Routing) -> Tensor:
+        """Weighted sum of each token's experts, summed in float32.
+
+        Args:
+            x_MD: float[M, D].
+            routing: experts and weights of each token.
+
+        Returns:
+            y_MD: float[M, D].
+        """
+        wide = torch.zeros_like(x_MD, dtype=torch.promote_types(x_MD.dtype, torch.float32))
+        run = self.run_grouped if self.compute == "grouped" else self.run_loop
+        return run(x_MD, routing, wide).to(x_MD.dtype)
+
+    def run_loop(self, x_MD: Tensor, routing: Routing, y_MD: Tensor) -> Tensor:
+        """Reference: expert after expert on the tokens that chose it."""
+        for expert in range(len(self.down_proj)):
+            tokens, choice = (routing.ids_MA == expert).nonzero(as_tuple=True)
+            out = self.run_expert(expert, x_MD[tokens]) * routing.weights_MA[tokens, choice, None]
+            y_MD = y_MD.index_add(0, tokens, out.to(y_MD.dtype))
+        return y_MD
+
+    def run_grouped(self, x_MD: Tensor, routing: Routing, y_MD: Tensor) -> Tensor:
+        """Tokens sorted by expert, so that each active expert runs once on neighbouring rows."""
+        active = routing.ids_MA.shape[1]
+        order = routing.ids_MA.flatten().argsort(stable=True)
+        counts = routing.ids_MA.flatten().bincount(minlength=len(self.down_proj)).tolist()
+        tokens = order // active
+        groups = x_MD[tokens].split(counts)
+        outs = [self.run_expert(expert, rows) for expert, rows in enumerate(groups) if len(rows)]
+        if not outs:
+            return y_MD
+        weighted = torch.cat(outs) * routing.weights_MA.flatten()[order, None]
+        return y_MD.index_add(0, tokens, weighted.to(y_MD.dtype))
+
+    def run_expert(self, expert: int, x_MD: Tensor) -> Tensor:
+        """Gated MLP number `expert`, float[M, D]."""
+        gate, up = F.linear(x_MD, self.gate_up_proj[expert]).chunk(2, dim=-1)
+        return F.linear(F.silu(gate) * up, self.down_proj[expert])
+
+
+class MoE(nn.Module):
+    """Routed experts plus shared ones.
+
+    Args:
+        config: experts and routing.
+        dim: decoder width D.
+    """
+
+    def __init__(self, config: MoEConfig, *, dim: int) -> None:
+        super().__init__()
+        hidden = config.moe_intermediate_size
+        self.router = Router(config, dim=dim)
+        self.experts = Experts(config.n_routed_experts, dim, hidden, compute=config.compute)
+        self.shared_experts = GatedMLP(dim, hidden * config.n_shared_experts) if config.n_shared_experts else None
+
+    def forward(self, x_BTD: Tensor) -> tuple[Tensor, Routing]:
+        """Features float[B, T, D] and the routing of their `M = B * T` tokens."""
+        x_MD = rearrange(x_BTD, "b t d -> (b t) d")
+        routing = self.router(x_MD)
+        y_BTD = rearrange(self.experts(x_MD, routing), "(b t) d -> b t d", b=len(x_BTD))
+        return (y_BTD if self.shared_experts is None else y_BTD + self.shared_experts(x_BTD)), routing

@@ -1,0 +1,48 @@
+"""Multi-layer projector with the exact GELU."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Literal
+
+from pydantic import Field
+from torch import Tensor, nn
+
+from vlkit.projectors.base import Projector, projectors
+from vlkit.projectors.pooling import PoolingConfig, TokenPooling
+
+
+def gelu_mlp(widths: list[int], *, bias: bool) -> nn.Sequential:
+    """Linear layers through `widths` with the exact GELU between them."""
+    layers: list[nn.Module] = []
+    for width_in, width_out in pairwise(widths):
+        layers += [nn.GELU()] if layers else []
+        layers += [nn.Linear(width_in, width_out, bias=bias)]
+    return nn.Sequential(*layers)
+
+
+class MlpGeluConfig(PoolingConfig):
+    """`depth` linear layers with GELU between them."""
+
+    type: Literal["mlp_gelu"] = "mlp_gelu"
+    """Tag of the projector."""
+    depth: int = Field(default=2, ge=1)
+    """Number of linear layers: W to D, then D to D."""
+
+
+@projectors.register(MlpGeluConfig)
+class MlpGelu(Projector):
+    """MLP on each feature. Paper: arXiv:2310.03744, section 3.3."""
+
+    config: MlpGeluConfig
+
+    def __init__(self, config: MlpGeluConfig, *, in_dim: int, out_dim: int) -> None:
+        super().__init__(config, in_dim=in_dim, out_dim=out_dim)
+        self.token_pooling_layer = TokenPooling(in_dim, bias=config.use_bias) if config.token_pooling else None
+        self.layers = gelu_mlp([in_dim, *[out_dim] * config.depth], bias=config.use_bias)
+
+    def forward(self, x_NYXW: Tensor) -> Tensor:
+        self.require_width(x_NYXW)
+        if self.token_pooling_layer is not None:
+            x_NYXW = self.token_pooling_layer(x_NYXW)
+        return self.layers(x_NYXW)
