@@ -1,1 +1,68 @@
-"""vlkit."""
+"""Composable building blocks for vision-language models; loads and reproduces DeepSeek-VL2.
+
+Everything here is loaded on first use, so that importing one part loads nothing else.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from vlkit.builder import VLMBuilder
+    from vlkit.describe import Description
+    from vlkit.errors import VlkitError
+    from vlkit.models.auto import build, describe, from_pretrained, resolve_config, save_pretrained
+    from vlkit.models.deepseek_vl2.builder import DeepseekVLV2Builder
+    from vlkit.models.deepseek_vl2.config import DeepseekVLV2Config
+    from vlkit.models.deepseek_vl2.model import DeepseekVLV2
+    from vlkit.models.deepseek_vl2.presets import presets
+    from vlkit.models.deepseek_vl2.processor import DeepseekVLV2Processor
+    from vlkit.vlm import VLM, VLMOutput
+    from vlkit.vlm_config import VLMConfig
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "vlkit.builder": ("VLMBuilder",),
+    "vlkit.describe": ("Description",),
+    "vlkit.errors": ("VlkitError",),
+    "vlkit.models.auto": ("build", "describe", "from_pretrained", "resolve_config", "save_pretrained"),
+    "vlkit.models.deepseek_vl2.builder": ("DeepseekVLV2Builder",),
+    "vlkit.models.deepseek_vl2.config": ("DeepseekVLV2Config",),
+    "vlkit.models.deepseek_vl2.model": ("DeepseekVLV2",),
+    "vlkit.models.deepseek_vl2.presets": ("presets",),
+    "vlkit.models.deepseek_vl2.processor": ("DeepseekVLV2Processor",),
+    "vlkit.vlm": ("VLM", "VLMOutput"),
+    "vlkit.vlm_config": ("VLMConfig",),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "VLM",
+    "DeepseekVLV2",
+    "DeepseekVLV2Builder",
+    "DeepseekVLV2Config",
+    "DeepseekVLV2Processor",
+    "Description",
+    "VLMBuilder",
+    "VLMConfig",
+    "VLMOutput",
+    "VlkitError",
+    "build",
+    "describe",
+    "from_pretrained",
+    "presets",
+    "resolve_config",
+    "save_pretrained",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'vlkit' has no attribute {name!r}")
+    value = getattr(import_module(_HOME_OF[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import SerializeAsAny
 from torch import Tensor, nn
 
-from vlkit.cache.base import KVCache
+from vlkit.cache.base import CachePolicyConfig, KVCache
 from vlkit.config import Config
+from vlkit.errors import ContextLengthError
 from vlkit.nn.router import Routing
 from vlkit.registry import Registry
 
@@ -107,7 +109,7 @@ class Decoder(nn.Module):
         Args:
             x_BTD: float[B, T, D].
             attention_mask: bool[B, T] or, with a cache, bool[B, S]; False on padding. None: no padding.
-            position_ids: int64[B, T]; None: counted without the padding.
+            position_ids: int64[B, T]; None: counted from the left edge, padding included.
             cache: earlier positions, to which the new ones are appended.
             output_hidden_states: whether to keep every layer's input.
             output_routing: whether to keep the routing of layers with experts.
@@ -118,9 +120,23 @@ class Decoder(nn.Module):
         """Scores of the next token, float[..., vocabulary], for hidden states float[..., D]."""
         raise NotImplementedError
 
-    def new_cache(self, policy: object = "resident") -> KVCache:
+    def new_cache(self, policy: str | Mapping[str, Any] | CachePolicyConfig = "resident") -> KVCache:
         """Empty cache of this decoder's layers."""
-        return KVCache(self.config.num_layers, policy)  # type: ignore[arg-type]
+        return KVCache(self.config.num_layers, policy)
+
+    def require_context(self, length: int) -> None:
+        """Refuse sequences that are longer than the decoder's positions.
+
+        Raises:
+            ContextLengthError: naming both lengths.
+        """
+        limit = self.config.max_positions
+        if limit is not None and length > limit:
+            raise ContextLengthError(
+                f"{length} positions",
+                rule=f"this decoder has {limit} (max_position_embeddings)",
+                remedy="shorten the text, use fewer or smaller images, or raise max_position_embeddings",
+            )
 
 
 decoders: Registry[DecoderConfig, Decoder] = Registry("decoders", DecoderConfig)

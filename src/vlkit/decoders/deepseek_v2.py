@@ -5,7 +5,7 @@ Paper: arXiv:2405.04434.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import torch
 from pydantic import Field, model_validator
@@ -14,14 +14,14 @@ from torch.nn import functional as F
 
 from vlkit.cache.base import KVCache, LayerCache
 from vlkit.decoders.base import Decoder, DecoderConfig, DecoderOutput, decoders
-from vlkit.errors import ConfigError, ContextLengthError
+from vlkit.errors import ConfigError
 from vlkit.nn.attention import MHA, MHAConfig, padded_causal_mask
 from vlkit.nn.balance import batch_balance_loss, sequence_balance_loss
 from vlkit.nn.mla import MLA, MLAConfig
 from vlkit.nn.mlp import GatedMLP
 from vlkit.nn.moe import MoE, MoEConfig
 from vlkit.nn.norm import RMSNorm
-from vlkit.nn.rope import AnyRopeScaling, DynamicScaling, Rope, Rotation, YarnScaling
+from vlkit.nn.rope import AnyRopeScaling, DynamicScaling, LinearScaling, Rope, Rotation, YarnScaling
 from vlkit.nn.router import Routing
 
 
@@ -49,7 +49,7 @@ class DeepseekV2Config(DecoderConfig):
     rope_scaling: AnyRopeScaling | None = None
     """How contexts beyond the trained length are reached."""
     max_position_embeddings: int = Field(default=4096, ge=1)
-    """Longest sequence, unless the scaling is dynamic."""
+    """Longest sequence; linear scaling multiplies it, dynamic scaling lifts it, YaRN files give the stretched one."""
     tie_word_embeddings: bool = False
     """Whether the head is the transposed embedding."""
     initializer_range: float = Field(default=0.02, gt=0)
@@ -75,7 +75,13 @@ class DeepseekV2Config(DecoderConfig):
 
     @property
     def max_positions(self) -> int | None:
-        return None if isinstance(self.rope_scaling, DynamicScaling) else self.max_position_embeddings
+        match self.rope_scaling:
+            case DynamicScaling():
+                return None
+            case LinearScaling(factor=factor):
+                return int(factor * self.max_position_embeddings)
+            case _:
+                return self.max_position_embeddings
 
     @property
     def stop_ids(self) -> tuple[int, ...]:
@@ -206,7 +212,7 @@ class DeepseekV2(Decoder):
         self.require_context(past + new)
         mask_BS = cache.extend_mask(new, attention_mask, batch=batch) if cache else attention_mask
         if position_ids is None:
-            position_ids = count_positions(mask_BS, past, new, batch=batch, device=x_BTD.device)
+            position_ids = torch.arange(past, past + new, device=x_BTD.device).expand(batch, new)
         rotation = self.rope(position_ids)
         mask_BTS = None if mask_BS is None else padded_causal_mask(mask_BS.bool(), new)
         counted_BT = (torch.ones_like(position_ids) if mask_BS is None else mask_BS[:, -new:]).bool()
@@ -245,20 +251,3 @@ class DeepseekV2(Decoder):
     def logits(self, x_BTD: Tensor) -> Tensor:
         weight = self.embed_tokens.weight if self.lm_head is None else self.lm_head.weight
         return F.linear(x_BTD, weight)
-
-    def require_context(self, length: int) -> None:
-        """Raise `ContextLengthError` if `length` positions are more than the decoder has."""
-        limit = self.config.max_positions
-        if limit is not None and length > limit:
-            raise ContextLengthError(
-                f"{length} positions",
-                rule=f"max_position_embeddings is {limit}",
-                remedy="shorten the text, use fewer or smaller images, or raise max_position_embeddings",
-            )
-
-
-def count_positions(mask_BS: Tensor | None, past: int, new: int, *, batch: int, device: Any) -> Tensor:
-    """Positions int64[B, T] of the new tokens, padding not counted; padding itself gets 0."""
-    if mask_BS is None:
-        return torch.arange(past, past + new, device=device).expand(batch, new)
-    return (mask_BS.long().cumsum(dim=1) - 1).clamp(min=0)[:, -new:]

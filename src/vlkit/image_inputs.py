@@ -1,0 +1,107 @@
+"""The tensors that carry the images of a batch, checked against each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import takewhile
+
+import torch
+from torch import Tensor
+
+from vlkit.errors import InputError, ShapeError
+from vlkit.notation import Grid
+
+
+@dataclass(frozen=True)
+class ImageInputs:
+    """Images of a batch as the official code passes them.
+
+    Args:
+        images: float[B, n, 3, height, width], per sample each image's global view, then its tiles; zeros fill up.
+        places: bool[B, T], True at image positions (`images_seq_mask`).
+        tile_grids: tile rows and columns of each image of each sample.
+    """
+
+    images: Tensor
+    places: Tensor
+    tile_grids: list[list[Grid]]
+
+    @classmethod
+    def gather(
+        cls, images: Tensor | None, images_seq_mask: Tensor | None, images_spatial_crop: Tensor | None, *, samples: int
+    ) -> ImageInputs | None:
+        """Images of `samples` samples; None if there are none.
+
+        Args:
+            images_spatial_crop: int64[B, m, 2], tiles across and down per image; (0, 0) ends a sample's list.
+
+        Raises:
+            InputError: if tensors that belong together are missing.
+            ShapeError: if their shapes do not fit each other.
+        """
+        tile_grids = _tile_grids(images_spatial_crop, samples=samples)
+        if not any(tile_grids):
+            if images_seq_mask is not None and bool(images_seq_mask.any()):
+                raise InputError(
+                    "images_seq_mask has places for images, but images_spatial_crop names none",
+                    rule="every place in the text belongs to an image",
+                    remedy="pass images and images_spatial_crop as the processor made them",
+                )
+            return None
+        if images is None or images_seq_mask is None:
+            missing = "images" if images is None else "images_seq_mask"
+            raise InputError(
+                f"images_spatial_crop is given without {missing}",
+                rule="images, images_seq_mask and images_spatial_crop belong together",
+                remedy="pass all that the processor made",
+            )
+        inputs = cls(images, images_seq_mask.bool(), tile_grids)
+        needed = max(inputs.views)
+        if images.ndim != 5 or len(images) != samples or images.shape[1] < needed:
+            raise ShapeError(
+                f"images of shape {list(images.shape)}",
+                rule=f"float[{samples}, n, 3, height, width] with n of at least {needed} for tile grids "
+                f"{[[str(tiles) for tiles in grids] for grids in tile_grids]}",
+            )
+        return inputs
+
+    @property
+    def views(self) -> list[int]:
+        """Number of views of each sample."""
+        return [sum(1 + tiles.area for tiles in grids) for grids in self.tile_grids]
+
+    @property
+    def pixels(self) -> Tensor:
+        """Views that are used, one after the other, float[N, 3, height, width]."""
+        return torch.cat([row[:count] for row, count in zip(self.images, self.views, strict=True)])
+
+    def require_places(self, count: Callable[[Grid], int]) -> None:
+        """Compare the number of image tokens with the places in the text.
+
+        Args:
+            count: tokens of an image with these tiles.
+
+        Raises:
+            ShapeError: naming the first sample in which they differ.
+        """
+        for row, (grids, places) in enumerate(zip(self.tile_grids, self.places.sum(dim=1).tolist(), strict=True)):
+            counts = [count(tiles) for tiles in grids]
+            if sum(counts) != places:
+                raise ShapeError(
+                    f"sample {row}: images of {[str(tiles) for tiles in grids]} tiles take {counts} tokens, "
+                    f"{sum(counts)} in all, but images_seq_mask has {places} places",
+                    rule="every image token has one place, and every place one token",
+                    remedy="let one processor with this model's layout make ids, mask and crops",
+                )
+
+
+def _tile_grids(images_spatial_crop: Tensor | None, *, samples: int) -> list[list[Grid]]:
+    if images_spatial_crop is None:
+        return [[] for _ in range(samples)]
+    if images_spatial_crop.ndim != 3 or len(images_spatial_crop) != samples or images_spatial_crop.shape[2] != 2:
+        raise ShapeError(
+            f"images_spatial_crop of shape {list(images_spatial_crop.shape)} for {samples} samples",
+            rule=f"it is int64[{samples}, m, 2] with tiles across and tiles down",
+        )
+    return [[Grid(down, across) for across, down in takewhile(all, crops)] for crops in images_spatial_crop.tolist()]

@@ -1,0 +1,149 @@
+"""One door to all models: from a name, a mapping, a file, a folder or a hub id."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from vlkit.builder import fresh_weights
+from vlkit.checkpoint.atomic import write_json
+from vlkit.checkpoint.files import WeightFiles
+from vlkit.checkpoint.hub import resolve_folder
+from vlkit.checkpoint.keymap import KeyMap
+from vlkit.checkpoint.loading import load_into, named_tensors
+from vlkit.checkpoint.rules import Rule
+from vlkit.checkpoint.saving import save
+from vlkit.config import read_mapping
+from vlkit.describe import Description
+from vlkit.describe import describe as describe_config
+from vlkit.errors import CheckpointError, ConfigError, did_you_mean
+from vlkit.models.deepseek_vl2.config import DeepseekVLV2Config
+from vlkit.models.deepseek_vl2.keys import KEYMAP
+from vlkit.models.deepseek_vl2.model import DeepseekVLV2
+from vlkit.models.deepseek_vl2.presets import presets
+
+ConfigSpec = str | Path | Mapping[str, Any] | DeepseekVLV2Config
+"""A preset's name, a config file, a mapping, or a config."""
+
+NATIVE = "vlkit"
+"""Key under which a `config.json` holds a config that the official format has no fields for."""
+NATIVE_KEYMAP = KeyMap([Rule("{rest}", "{rest}")])
+
+
+def resolve_config(spec: ConfigSpec) -> DeepseekVLV2Config:
+    """Config from a preset's name, a `.json`, `.toml` or `.yaml` file, a mapping (ours or official), or as it is.
+
+    Raises:
+        ConfigError: if there is no such preset or file, or its content is not valid.
+    """
+    if isinstance(spec, DeepseekVLV2Config):
+        return spec
+    if isinstance(spec, str) and spec in presets:
+        return presets[spec]
+    if isinstance(spec, Mapping):
+        return _from_mapping(spec)
+    path = Path(spec)
+    if path.is_dir():
+        path = path / "config.json"
+    if not path.suffix and not path.exists():
+        raise ConfigError(
+            f"{str(spec)!r} is neither a preset nor a file; {did_you_mean(str(spec), presets)}",
+            remedy="name a preset, a config file, or a folder with a config.json",
+        )
+    return _from_mapping(read_mapping(path))
+
+
+def build(
+    config: ConfigSpec, *, dtype: torch.dtype | None = None, device: torch.device | str | None = None
+) -> DeepseekVLV2:
+    """Model with fresh weights.
+
+    Args:
+        config: a preset's name, a config file, a mapping, or a config.
+        dtype: type of the weights; None: torch's default.
+        device: where they are made; None: torch's default, "meta" for none at all.
+
+    Raises:
+        ConfigError: if the config is not valid, before anything is allocated.
+    """
+    resolved = resolve_config(config)
+    with fresh_weights(dtype, device):
+        return DeepseekVLV2(resolved)
+
+
+def describe(config: ConfigSpec, **what: Any) -> Description:
+    """What can be known without weights; see `vlkit.describe.describe`."""
+    return describe_config(resolve_config(config), **what)
+
+
+def from_pretrained(
+    name_or_path: str | Path,
+    *,
+    dtype: torch.dtype | None = None,
+    device: torch.device | str | None = None,
+    revision: str | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> DeepseekVLV2:
+    """Model from a checkpoint in the official layout, or one that `save_pretrained` wrote.
+
+    Weights that need no change are mapped from the file, experts are read straight into their stack.
+
+    Args:
+        name_or_path: folder or hub id.
+        dtype: type of the weights; None: as in the file.
+        device: where they go; None: the CPU.
+        revision: branch, tag or commit on the hub.
+        progress: is told bytes done and bytes in all.
+
+    Returns:
+        The model, in evaluation mode.
+
+    Raises:
+        ConfigError: if the config is not valid.
+        CheckpointError: if files are missing or damaged, or names and shapes differ from the config's; before weights
+            are read.
+    """
+    folder = resolve_folder(name_or_path, revision=revision)
+    config_file = folder / "config.json"
+    if not config_file.is_file():
+        raise CheckpointError(
+            f"{folder} has no config.json", rule="a checkpoint folder holds config.json beside its weights"
+        )
+    content = read_mapping(config_file)
+    model = build(_from_mapping(content), device="meta")
+    keymap = NATIVE_KEYMAP if NATIVE in content else KEYMAP
+    load_into(model, WeightFiles.open(folder), keymap, dtype=dtype, device=device or "cpu", progress=progress)
+    return model.eval()
+
+
+def save_pretrained(model: DeepseekVLV2, folder: str | Path, *, max_shard_size: int | str = "4GB") -> None:
+    """Write config and weights in the official layout, or in vlkit's own if the official one has no fields for them.
+
+    Args:
+        model: what to save.
+        folder: where to; made if it does not exist.
+        max_shard_size: largest file, as a number of bytes or a text such as "4GB".
+
+    Raises:
+        CheckpointError: if nothing can be written there.
+    """
+    folder = Path(folder)
+    try:
+        content, keymap = model.config.to_hf(), KEYMAP
+    except ConfigError:
+        content, keymap = {NATIVE: model.config.model_dump(mode="json")}, NATIVE_KEYMAP
+    if "torch_dtype" in content:
+        content["torch_dtype"] = str(model.dtype).removeprefix("torch.")
+    save(keymap.to_theirs(named_tensors(model)), folder, max_shard_size=max_shard_size)
+    write_json(folder / "config.json", content)
+
+
+def _from_mapping(content: Mapping[str, Any]) -> DeepseekVLV2Config:
+    if NATIVE in content:
+        return DeepseekVLV2Config.model_validate(content[NATIVE])
+    if "language_config" in content or "vision_config" in content:
+        return DeepseekVLV2Config.from_hf(content)
+    return DeepseekVLV2Config.model_validate(content)

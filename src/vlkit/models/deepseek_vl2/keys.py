@@ -1,0 +1,27 @@
+"""Names of the official checkpoints and what they are here."""
+
+from __future__ import annotations
+
+from vlkit.checkpoint.keymap import KeyMap
+from vlkit.checkpoint.rules import Rule, Stack, Unsqueeze
+
+LAYER = "language.model.layers.{layer}.mlp"
+OURS = "decoder.layers.{layer}.mlp"
+
+KEYMAP = KeyMap(
+    [
+        Rule("vision.{rest}", "encoder.{rest}"),
+        Rule("projector.{rest}", "projector.{rest}"),
+        Rule("image_newline", "layout.image_newline", Unsqueeze()),
+        Rule("view_seperator", "layout.view_separator", Unsqueeze()),
+        Rule("tile_indicators", "layout.tile_indicators"),
+        Rule("language.model.layers.{layer}.self_attn.rotary_emb.inv_freq", None),
+        Rule(f"{LAYER}.experts.{{expert}}.gate_proj.weight", f"{OURS}.experts.gate_up_proj", Stack("expert"), (0, 2)),
+        Rule(f"{LAYER}.experts.{{expert}}.up_proj.weight", f"{OURS}.experts.gate_up_proj", Stack("expert"), (1, 2)),
+        Rule(f"{LAYER}.experts.{{expert}}.down_proj.weight", f"{OURS}.experts.down_proj", Stack("expert")),
+        Rule(f"{LAYER}.gate.{{rest}}", f"{OURS}.router.{{rest}}"),
+        Rule("language.lm_head.weight", "decoder.lm_head.weight"),
+        Rule("language.model.{rest}", "decoder.{rest}"),
+    ]
+)
+"""Rules from special to general; the typo `view_seperator` of the released files lives here only."""
