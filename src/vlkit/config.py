@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import json
+import reprlib
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ModelWrapValidatorHandler, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    ModelWrapValidatorHandler,
+    SerializationInfo,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from vlkit.errors import ConfigError, did_you_mean
@@ -19,6 +29,9 @@ else:
     ModelMetaclass = type(BaseModel)
 
 T = TypeVar("T")
+
+_SHORT = reprlib.Repr()
+_SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxother = 1, 80, 80
 
 
 class _RaisesConfigError(ModelMetaclass):
@@ -62,6 +75,13 @@ class Config(BaseModel, metaclass=_RaisesConfigError):
         """Copy with other values in `fields`, validated again as a whole."""
         return type(self).model_validate({**{name: getattr(self, name) for name in type(self).model_fields}, **fields})
 
+    @model_serializer(mode="wrap")
+    def _keep_tag(self, handler: SerializerFunctionWrapHandler, info: SerializationInfo) -> dict[str, Any]:
+        data = handler(self)
+        if info.exclude_defaults or info.exclude_unset:
+            data |= {name: getattr(self, name) for name in type(self).model_fields.keys() & {"type"}}
+        return data
+
     @model_validator(mode="wrap")
     @classmethod
     def _suggest_field_names(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
@@ -69,18 +89,30 @@ class Config(BaseModel, metaclass=_RaisesConfigError):
             return handler(data)
         except ValidationError as error:
             raise ValidationError.from_exception_data(
-                cls.__name__, [_explain(cls, d) for d in error.errors()]
+                cls.__name__, [_explain(cls, d, data) for d in error.errors()]
             ) from None
 
 
-def _explain(cls: type[BaseModel], details: Any) -> InitErrorDetails:
-    loc, message = details["loc"], details["msg"]
-    if details["type"] == "extra_forbidden" and len(loc) == 1:
-        message = f"{cls.__name__} has no field {loc[0]!r}; {did_you_mean(str(loc[0]), cls.model_fields)}"
-        return InitErrorDetails(type=_verbatim("unknown_field", message), loc=loc, input=details["input"])
-    if details["type"] == "value_error":
-        message = message.removeprefix("Value error, ")
-    return InitErrorDetails(type=_verbatim(details["type"], message), loc=loc, input=details["input"])
+def _explain(cls: type[BaseModel], details: Any, data: Any) -> InitErrorDetails:
+    loc, kind, message = _given_path(details["loc"], data), details["type"], details["msg"]
+    if kind == "extra_forbidden" and len(loc) == 1:
+        nearest = did_you_mean(str(loc[0]), cls.model_fields)
+        kind, message = "unknown_field", f"{cls.__name__} has no field {loc[0]!r}; {nearest}"
+    return InitErrorDetails(type=_verbatim(kind, message), loc=loc, input=details["input"])
+
+
+def _given_path(loc: tuple[int | str, ...], data: Any) -> tuple[int | str, ...]:
+    """Path through the given data, without the tags that pydantic puts after a union's field."""
+    path: list[int | str] = []
+    for step in loc:
+        if isinstance(data, dict) and step not in data and data.get("type") == step:
+            continue
+        path.append(step)
+        try:
+            data = data[step]
+        except (LookupError, TypeError):
+            data = None
+    return tuple(path)
 
 
 def _verbatim(kind: str, message: str) -> PydanticCustomError:
@@ -96,10 +128,9 @@ def _translated(title: str, validate: Callable[[], T]) -> T:
 
 
 def _line(details: Any) -> str:
-    path = ".".join(str(step) for step in details["loc"])
-    shown = repr(details["input"])
-    value = "" if isinstance(details["input"], dict | BaseModel) or len(shown) > 80 else f" (got {shown})"
-    return f"- {path}: {details['msg']}{value}" if path else f"- {details['msg']}"
+    path, message = ".".join(str(step) for step in details["loc"]), details["msg"].removeprefix("Value error, ")
+    value = "" if isinstance(details["input"], dict | BaseModel) else f" (got {_SHORT.repr(details['input'])})"
+    return f"- {path}: {message}{value}" if path else f"- {message}"
 
 
 def read_mapping(path: str | Path) -> dict[str, Any]:
@@ -124,6 +155,8 @@ def read_mapping(path: str | Path) -> dict[str, Any]:
         raise ConfigError(f"{path} cannot be read: {error.strerror}", remedy="check the path") from None
     except ConfigError:
         raise
+    except RecursionError:
+        raise ConfigError(f"{path} is nested too deeply", remedy="write the config flatter") from None
     except ValueError as error:
         raise ConfigError(f"{path} is malformed: {error}", remedy="correct the file at that place") from None
     if not isinstance(data, dict):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
+import reprlib
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -73,11 +74,22 @@ class Registry(Generic[ConfigT, PartT]):
         return part(config, **context)
 
     def resolve(self, spec: str | Mapping[str, Any] | ConfigT, **fields: Any) -> ConfigT:
-        """Config from a tag, a mapping with the key "type", or a config; `fields` replace single values."""
+        """Config from a tag, a mapping with the key "type", or a config; `fields` replace single values.
+
+        Raises:
+            RegistryError: if the tag is unknown or missing, or `spec` is none of the three.
+            ConfigError: if the fields are not valid.
+        """
         if isinstance(spec, self.base):
             return spec.replace(**fields) if fields else spec
-        data = {"type": spec} if isinstance(spec, str) else dict(cast(Mapping[str, Any], spec))
-        return self[str(data.get("type"))].model_validate({**data, **fields})
+        data = {"type": spec} if isinstance(spec, str) else spec
+        if not isinstance(data, Mapping) or "type" not in data:
+            raise RegistryError(
+                f"{type(spec).__name__} {reprlib.repr(spec)} names none of the {self.kind}",
+                rule=f'one is given as a tag, a mapping with the key "type", or a {self.base.__name__}',
+                remedy=f"known: {', '.join(map(repr, self))}",
+            )
+        return self[str(data["type"])].model_validate({**data, **fields})
 
     def __getitem__(self, tag: str) -> type[ConfigT]:
         if tag not in self._configs:
@@ -90,14 +102,16 @@ class Registry(Generic[ConfigT, PartT]):
         return self._configs[tag]
 
     def __contains__(self, tag: object) -> bool:
-        return tag in list(self)
+        self._load_plugins()
+        return tag in self._configs
 
     def __iter__(self) -> Iterator[str]:
         self._load_plugins()
         return iter(sorted(self._configs))
 
     def __len__(self) -> int:
-        return len(list(self))
+        self._load_plugins()
+        return len(self._configs)
 
     @contextmanager
     def scratch(self) -> Iterator[None]:
@@ -160,7 +174,7 @@ class Registry(Generic[ConfigT, PartT]):
 def _dump(config: Config, info: core_schema.SerializationInfo) -> dict[str, Any]:
     return config.model_dump(
         mode=info.mode, exclude_defaults=info.exclude_defaults, exclude_unset=info.exclude_unset, by_alias=info.by_alias
-    ) | {"type": getattr(config, "type")}  # noqa: B009  the tag survives exclude_defaults
+    )
 
 
 def _error(loc: tuple[str, ...], message: str, value: Any) -> ValidationError:

@@ -19,22 +19,23 @@ BLOCK = 256
 class LayerCache:
     """Tensors of one layer that grow along their second-to-last dimension, the positions.
 
-    Memory is taken in blocks of 256 positions, so that appending a token copies only that token.
+    Memory is taken in blocks of 256 positions, so that appending a token copies only that token. While gradients are
+    recorded every append copies instead, because the backward pass needs the earlier positions as they were.
     """
 
     def __init__(self) -> None:
         self.length = 0
         self._buffers: tuple[Tensor, ...] = ()
+        self._writable = False
 
     def append(self, *new: Tensor) -> tuple[Tensor, ...]:
-        """Add tensors float[B, ..., T, C]; returns views of all S positions, float[B, ..., S, C]."""
-        if any(tensor.requires_grad for tensor in new):
-            self._buffers = (
-                tuple(torch.cat(pair, dim=-2) for pair in zip(self.tensors, new, strict=True)) if (self.length) else new
-            )
-            self.length += new[0].shape[-2]
+        """Add tensors float[B, ..., T, width]; returns all S positions, float[B, ..., S, width]."""
+        past, start = self.tensors, self.length
+        self.length += new[0].shape[-2]
+        if torch.is_grad_enabled():
+            self._buffers = tuple(torch.cat(pair, dim=-2) for pair in zip(past, new, strict=True)) if start else new
+            self._writable = False
             return self._buffers
-        start, self.length = self.length, self.length + new[0].shape[-2]
         self._reserve(new, start)
         for buffer, tensor in zip(self._buffers, new, strict=True):
             buffer[..., start : self.length, :] = tensor
@@ -51,7 +52,13 @@ class LayerCache:
         return sum(buffer.numel() * buffer.element_size() for buffer in self._buffers)
 
     def crop(self, length: int) -> None:
-        """Forget all positions from `length` on."""
+        """Forget all positions from `length` on.
+
+        Raises:
+            ShapeError: if `length` is negative.
+        """
+        if length < 0:
+            raise ShapeError(f"crop to {length} positions", rule="a length is 0 or more")
         self.length = min(self.length, length)
 
     def reorder(self, rows: Tensor) -> None:
@@ -63,13 +70,14 @@ class LayerCache:
         self._buffers = tuple(buffer.to(device) for buffer in self._buffers)
 
     def _reserve(self, new: tuple[Tensor, ...], used: int) -> None:
-        if self._buffers and self._buffers[0].shape[-2] >= self.length:
+        sealed = any(buffer.is_inference() for buffer in self._buffers) and not torch.is_inference_mode_enabled()
+        if self._writable and not sealed and self._buffers[0].shape[-2] >= self.length:
             return
         capacity = -(-self.length // BLOCK) * BLOCK
         grown = tuple(tensor.new_empty(*tensor.shape[:-2], capacity, tensor.shape[-1]) for tensor in new)
         for buffer, old in zip(grown, self._buffers, strict=False):
             buffer[..., :used, :] = old[..., :used, :]
-        self._buffers = grown
+        self._buffers, self._writable = grown, True
 
 
 class CachePolicyConfig(Config):
@@ -137,13 +145,13 @@ class KVCache:
             batch: number B of samples.
 
         Raises:
-            ShapeError: if the mask has neither length.
+            ShapeError: if the mask has neither length, or another batch.
         """
         seen = self.length + new
-        if mask is not None and mask.shape[1] not in (new, seen):
+        if mask is not None and tuple(mask.shape) not in ((batch, new), (batch, seen)):
             raise ShapeError(
                 f"attention_mask of shape {list(mask.shape)} with {self.length} cached and {new} new positions",
-                rule=f"it covers the new positions [B, {new}] or all of them [B, {seen}]",
+                rule=f"it covers the new positions [{batch}, {new}] or all of them [{batch}, {seen}]",
             )
         if mask is None and self.mask_BS is None:
             return None
@@ -158,7 +166,11 @@ class KVCache:
         return self.mask_BS
 
     def crop(self, length: int) -> None:
-        """Forget all positions from `length` on."""
+        """Forget all positions from `length` on.
+
+        Raises:
+            ShapeError: if `length` is negative.
+        """
         for layer in self.layers:
             layer.crop(length)
         if self.mask_BS is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, PositiveInt
 
 from vlkit.encoders.base import Encoder, EncoderConfig, encoders
 from vlkit.errors import ConfigError
@@ -18,9 +18,9 @@ class SuppliedEncoderConfig(EncoderConfig):
     """Tag of the encoder."""
     width: int = Field(ge=1)
     """Width W of its features."""
-    image_size: tuple[int, int]
+    image_size: tuple[PositiveInt, PositiveInt]
     """Width and height in pixels of the tiles it takes."""
-    grid: tuple[int, int]
+    grid: tuple[PositiveInt, PositiveInt]
     """Feature rows and columns it gives for such a tile."""
 
     @property

@@ -53,7 +53,8 @@ class LayoutConfig(Config):
 
 @lru_cache(maxsize=4096)
 def _cached_plan(config: LayoutConfig, tiles: Grid, grid: Grid) -> Tensor:
-    return config.arrange(tiles, grid)
+    with torch.device("cpu"):
+        return config.arrange(tiles, grid)
 
 
 class Layout(nn.Module):
@@ -102,11 +103,11 @@ class Layout(nn.Module):
     def batch_plan(self, tile_grids: Sequence[Grid], grid: Grid) -> Tensor:
         """Plan `LongTensor[L]` of the whole batch, addressing the features of all images, then the separators."""
         if not tile_grids:
-            return torch.empty(0, dtype=torch.long)
+            return torch.empty(0, dtype=torch.long, device="cpu")
         features = [(1 + tiles.area) * grid.area for tiles in tile_grids]
         plans = [self.config.plan(tiles, grid) for tiles in tile_grids]
-        lengths = torch.tensor([len(plan) for plan in plans])
-        own, total = torch.tensor(features), sum(features)
+        lengths = torch.tensor([len(plan) for plan in plans], device="cpu")
+        own, total = torch.tensor(features, device="cpu"), sum(features)
         first = own.cumsum(0) - own
         plan_L = torch.cat(plans)
         own_L, first_L = own.repeat_interleave(lengths), first.repeat_interleave(lengths)

@@ -15,7 +15,7 @@ from vlkit.nn.router import Router, Routing
 def expert_load(routing: Routing, mask_M: Tensor | None = None) -> Tensor:
     """Number of tokens that chose each expert, float32[E]; padded tokens (False in `mask_M`) do not count."""
     experts = routing.scores_ME.shape[1]
-    ids_MA = routing.ids_MA if mask_M is None else routing.ids_MA[mask_M]
+    ids_MA = routing.ids_MA if mask_M is None else routing.ids_MA[mask_M.bool()]
     return torch.bincount(ids_MA.flatten(), minlength=experts).float()
 
 

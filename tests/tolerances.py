@@ -1,0 +1,23 @@
+"""How near two results must come, absolutely, and why.
+
+The official implementation itself moves when the number of threads or the instruction set changes, because sums are
+then taken in another order. Each limit against it is several times that movement, and far below the effect of a wrong
+formula: the wrong GELU alone moves logits by 2e-3. Integers are always equal.
+"""
+
+PROJECTOR = 1e-5
+"""Against golden a5 in float32, where the reference moves by 8e-7."""
+VISION = 5e-5
+"""Against golden a6 in float32, where the reference moves by 5e-6."""
+ROTARY_TABLES = 1e-5
+"""Against golden a7; the reference does not move, the room is for another library's cosine."""
+ATTENTION = 2e-5
+"""Against golden a7 in float32, where the reference moves by 2.5e-6."""
+
+EXACT = 1e-10
+"""Two orders of the same float64 sums."""
+ROTATED = 1e-4
+"""Float64 sums behind rotary tables for different positions; the tables are float32, so that an angle of some hundred
+radians is known to 3e-5."""
+BFLOAT16 = 5e-2
+"""Results of order one in bfloat16, which has 8 significant bits."""
