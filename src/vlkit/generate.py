@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
@@ -109,6 +109,8 @@ def generate_ids(
     chunk_size: int | None = None,
     eos_token_id: int | Sequence[int] | None = None,
     pad_token_id: int | None = None,
+    stop: str | Sequence[str] = (),
+    tokenizer: Detokenizer | None = None,
     **inputs: Tensor | None,
 ) -> Iterator[Tensor]:
     """New token ids of every sample, step by step.
@@ -126,6 +128,8 @@ def generate_ids(
         chunk_size: positions per pass of the prefill; None: all at once.
         eos_token_id: token or tokens that end a row; None: the config's, (): never stop.
         pad_token_id: what a finished row goes on with; None: the config's.
+        stop: strings that end a row once its text holds them; they need the tokenizer.
+        tokenizer: gives the text of ids, only for `stop`.
         inputs: the prompt as in `prefill`.
 
     Yields:
@@ -146,6 +150,8 @@ def generate_ids(
     )
     eos = model.config.decoder.stop_ids if eos_token_id is None else _as_tuple(eos_token_id)
     pad = model.config.decoder.padding_id if pad_token_id is None else pad_token_id
+    if stop and tokenizer is None:
+        raise InputError("stop strings without a tokenizer", rule="they are looked for in the text of the new tokens")
     prompt = inputs.get("input_ids")
     embeds = inputs.get("inputs_embeds")
     length = prompt.shape[1] if prompt is not None else embeds.shape[1] if embeds is not None else 0
@@ -168,6 +174,7 @@ def generate_ids(
             pad_token_id=pad if pad is not None else (eos[0] if eos else 0),
             history_ids_BT=prompt,
             history_mask_BT=None if prompt is None else _said(prompt, inputs),
+            stop=_stopper(tokenizer, stop) if tokenizer is not None and stop else None,
         )
     return _without_gradients(steps)
 
@@ -212,6 +219,20 @@ def _without_gradients(steps: Iterator[Tensor]) -> Iterator[Tensor]:
         if ids_B is None:
             return
         yield ids_B
+
+
+def _stopper(tokenizer: Detokenizer, stop: str | Sequence[str]) -> Callable[[Tensor], Tensor]:
+    """Function of each step's ids that says which rows' texts hold a stop string."""
+    streams: list[TextStream] = []
+
+    def finished(ids_B: Tensor) -> Tensor:
+        if not streams:
+            streams.extend(TextStream(tokenizer.decode, stop) for _ in ids_B)
+        for stream, token in zip(streams, ids_B.tolist(), strict=True):
+            stream.push([token])
+        return torch.tensor([stream.finished for stream in streams], device=ids_B.device)
+
+    return finished
 
 
 def _as_tuple(token: int | Sequence[int]) -> tuple[int, ...]:
