@@ -1,0 +1,54 @@
+"""What can only be seen on a CUDA device; skipped where there is none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import vlkit
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"),
+]
+
+LOGITS_ON_CUDA = 2e-3
+"""float32 on CUDA sums in another order than the recorded CPU run, and by default uses TF32 nowhere here."""
+
+
+@pytest.fixture(scope="module")
+def inputs(golden: Path) -> dict[str, torch.Tensor]:
+    io = load_file(golden / "a1_mla_greedy_2d_head" / "io.safetensors")
+    names = ("input_ids", "attention_mask", "images", "images_seq_mask", "images_spatial_crop")
+    return {name: io[name].cuda() for name in names}
+
+
+@pytest.fixture(scope="module")
+def model(golden: Path) -> vlkit.DeepseekVLV2:
+    return vlkit.from_pretrained(golden / "a1_mla_greedy_2d_head", device="cuda")
+
+
+def test_logits_on_cuda_are_the_recorded_ones(
+    model: vlkit.DeepseekVLV2, inputs: dict[str, torch.Tensor], golden: Path
+) -> None:
+    recorded = load_file(golden / "a1_mla_greedy_2d_head" / "io.safetensors")
+    with torch.no_grad():
+        logits = model(**inputs).logits
+    assert logits is not None
+    real = recorded["attention_mask"].bool()
+    torch.testing.assert_close(logits.cpu()[real], recorded["logits"][real], atol=LOGITS_ON_CUDA, rtol=0)
+
+
+def test_offload_equals_resident_bit_for_bit(model: vlkit.DeepseekVLV2, inputs: dict[str, torch.Tensor]) -> None:
+    runs = [model.incremental_prefilling(**inputs, chunk_size=7, cache=cache) for cache in ("resident", "offload")]
+    assert runs[0].logits is not None and runs[1].logits is not None
+    assert torch.equal(runs[0].logits, runs[1].logits)
+
+
+def test_offloaded_layers_live_on_the_host(model: vlkit.DeepseekVLV2, inputs: dict[str, torch.Tensor]) -> None:
+    out = model.incremental_prefilling(**inputs, chunk_size=7, cache="offload")
+    assert out.cache is not None
+    assert {tensor.device.type for layer in out.cache.layers for tensor in layer.tensors} == {"cpu"}
