@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor
 
 from vlkit.cache.base import CachePolicyConfig, KVCache
-from vlkit.errors import InputError
+from vlkit.errors import ContextLengthError, InputError
 from vlkit.generation import SamplingConfig, TextStream, decode
+from vlkit.text_inputs import require_prompt
 
 if TYPE_CHECKING:
     from vlkit.vlm import VLM, VLMOutput
@@ -59,27 +60,28 @@ def prefill(
         `logits` float32[B, 1, vocabulary], the filled `cache`, and `inputs_embeds` of what was not cached before.
 
     Raises:
-        InputError: if the prompt is empty, padded on the right, or `chunk_size` is below 1.
+        InputError, ShapeError: if the prompt is empty, padded on the right, or does not fit the model, or `chunk_size`
+            is no number from 1.
         ContextLengthError: if the prompt is longer than the decoder's positions.
     """
-    if chunk_size is not None and chunk_size < 1:
-        raise InputError(f"chunk_size {chunk_size}", rule="a chunk has at least one position")
-    given = input_ids if inputs_embeds is None else inputs_embeds
-    if given is None:
-        raise InputError("neither input_ids nor inputs_embeds", rule="one of them is given")
-    total = given.shape[1]
-    _require_prompt(total, attention_mask)
+    if chunk_size is not None:
+        _require_whole("chunk_size", chunk_size, least=1)
+    positions = model.require_text(input_ids, inputs_embeds)
+    require_prompt(positions, attention_mask)
+    total = positions[1]
     model.decoder.require_context(total)
-    kv_cache = cache if isinstance(cache, KVCache) else model.decoder.new_cache(cache)
+    kv_cache = model.open_cache(cache)
     if kv_cache.length >= total:
         kv_cache.crop(total - 1)
     past = kv_cache.length
     if inputs_embeds is not None:
         x_BTD = inputs_embeds[:, past:]
-    elif past and (images_seq_mask is None or not bool(images_seq_mask[:, past:].any())):
-        x_BTD = model.decoder.embed(given[:, past:])
     else:
-        x_BTD = model.prepare_inputs_embeds(given, images, images_seq_mask, images_spatial_crop)[:, past:]
+        assert input_ids is not None
+        if past and (images_seq_mask is None or not bool(images_seq_mask[:, past:].any())):
+            x_BTD = model.decoder.embed(input_ids[:, past:])
+        else:
+            x_BTD = model.prepare_inputs_embeds(input_ids, images, images_seq_mask, images_spatial_crop)[:, past:]
     mask = None if attention_mask is None or bool(attention_mask.all()) else attention_mask.bool()
     size = chunk_size or total
     for start in range(0, x_BTD.shape[1], size):
@@ -137,7 +139,7 @@ def generate_ids(
 
     Raises:
         ConfigError: if a sampling setting is out of range.
-        InputError, ShapeError: if the inputs do not fit each other.
+        InputError, ShapeError: if the inputs do not fit each other or the model.
         ContextLengthError: if prompt and answer together are longer than the decoder's positions.
     """
     sampling = SamplingConfig(
@@ -148,14 +150,13 @@ def generate_ids(
         no_repeat_ngram_size=no_repeat_ngram_size,
         seed=seed,
     )
-    eos = model.config.decoder.stop_ids if eos_token_id is None else _as_tuple(eos_token_id)
-    pad = model.config.decoder.padding_id if pad_token_id is None else pad_token_id
+    _require_whole("max_new_tokens", max_new_tokens, least=0)
+    eos, pad = _end_ids(model, eos_token_id, pad_token_id)
     if stop and tokenizer is None:
         raise InputError("stop strings without a tokenizer", rule="they are looked for in the text of the new tokens")
     prompt = inputs.get("input_ids")
-    embeds = inputs.get("inputs_embeds")
-    length = prompt.shape[1] if prompt is not None else embeds.shape[1] if embeds is not None else 0
-    model.decoder.require_context(length + max(max_new_tokens - 1, 0))
+    _, length = model.require_text(prompt, inputs.get("inputs_embeds"))
+    _require_room(model, length, max_new_tokens)
 
     def step(ids_B: Tensor) -> Tensor:
         embeds_BTD = model.decoder.embed(ids_B[:, None])
@@ -170,8 +171,8 @@ def generate_ids(
             step,
             sampling=sampling,
             max_new_tokens=max_new_tokens,
-            eos_token_ids=tuple(token for token in eos if token < out.logits.shape[-1]),
-            pad_token_id=pad if pad is not None else (eos[0] if eos else 0),
+            eos_token_ids=eos,
+            pad_token_id=pad,
             history_ids_BT=prompt,
             history_mask_BT=None if prompt is None else _said(prompt, inputs),
             stop=_stopper(tokenizer, stop) if tokenizer is not None and stop else None,
@@ -197,8 +198,7 @@ def generate_text(
     Raises:
         InputError: if there is more than one sample.
     """
-    eos = settings.get("eos_token_id")
-    ends = set(model.config.decoder.stop_ids if eos is None else _as_tuple(eos))
+    ends, _ = _end_ids(model, settings.get("eos_token_id"), settings.get("pad_token_id"))
     stream = TextStream(tokenizer.decode, stop)
     for ids_B in generate_ids(model, **settings):
         if len(ids_B) != 1:
@@ -235,8 +235,36 @@ def _stopper(tokenizer: Detokenizer, stop: str | Sequence[str]) -> Callable[[Ten
     return finished
 
 
-def _as_tuple(token: int | Sequence[int]) -> tuple[int, ...]:
-    return (token,) if isinstance(token, int) else tuple(token)
+def _end_ids(model: VLM, eos: int | Sequence[int] | None, pad: int | None) -> tuple[tuple[int, ...], int]:
+    """Tokens that end a row, and the one that fills it up; a config's token outside the vocabulary never occurs."""
+    decoder = model.config.decoder
+    if eos is None:
+        ends = tuple(token for token in decoder.stop_ids if token < decoder.vocabulary)
+    else:
+        ends = (eos,) if isinstance(eos, int | str) or not isinstance(eos, Iterable) else tuple(eos)
+    if pad is None:
+        padding = decoder.padding_id
+        pad = next(iter(ends), 0) if padding is None or padding >= decoder.vocabulary else padding
+    for name, token in [("pad_token_id", pad), *(("eos_token_id", token) for token in ends)]:
+        _require_whole(name, token, least=0, below=decoder.vocabulary)
+    return ends, pad
+
+
+def _require_room(model: VLM, length: int, max_new_tokens: int) -> None:
+    model.decoder.require_context(length)
+    limit = model.config.decoder.max_positions
+    if limit is not None and length + max_new_tokens - 1 > limit:
+        raise ContextLengthError(
+            f"a prompt of {length} positions and max_new_tokens {max_new_tokens}",
+            rule=f"together, without the last token, they are at most {limit} (max_position_embeddings)",
+            remedy=f"set max_new_tokens to {limit - length + 1} or less, or shorten the prompt",
+        )
+
+
+def _require_whole(name: str, value: Any, *, least: int, below: int | None = None) -> None:
+    if type(value) is not int or value < least or (below is not None and value >= below):
+        limits = f"{least} or more" if below is None else f"{least} to {below - 1}"
+        raise InputError(f"{name} is {value!r}", rule=f"it is a whole number, {limits}")
 
 
 def _said(prompt: Tensor, inputs: Mapping[str, Tensor | None]) -> Tensor:
@@ -247,14 +275,3 @@ def _said(prompt: Tensor, inputs: Mapping[str, Tensor | None]) -> Tensor:
     if images_seq_mask is not None:
         mask &= ~images_seq_mask.bool()
     return mask
-
-
-def _require_prompt(length: int, attention_mask: Tensor | None) -> None:
-    if length == 0:
-        raise InputError("the prompt is empty", rule="generation begins after at least one token")
-    if attention_mask is not None and not bool(attention_mask[:, -1].all()):
-        raise InputError(
-            "attention_mask ends in padding",
-            rule="a row goes on where its text ends, so padding stands on the left",
-            remedy='let the processor pad with padding_side="left"',
-        )

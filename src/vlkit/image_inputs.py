@@ -11,6 +11,7 @@ from torch import Tensor
 
 from vlkit.errors import InputError, ShapeError
 from vlkit.notation import Grid
+from vlkit.text_inputs import require_one_per_position
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class ImageInputs:
             images_spatial_crop: int64[B, m, 2], tiles across and down per image; (0, 0) ends a sample's list.
 
         Raises:
-            InputError: if tensors that belong together are missing.
+            InputError: if tensors that belong together are missing, or are no pixels or whole numbers.
             ShapeError: if their shapes do not fit each other.
         """
         tile_grids = _tile_grids(images_spatial_crop, samples=samples)
@@ -55,6 +56,12 @@ class ImageInputs:
                 f"images_spatial_crop is given without {missing}",
                 rule="images, images_seq_mask and images_spatial_crop belong together",
                 remedy="pass all that the processor made",
+            )
+        if not images.is_floating_point():
+            raise InputError(
+                f"images of {images.dtype}",
+                rule="pixels are floating-point numbers, normalised as the checkpoint's processor does it",
+                remedy="let the processor make them from pictures",
             )
         inputs = cls(images, images_seq_mask.bool(), tile_grids)
         needed = max(inputs.views)
@@ -76,15 +83,17 @@ class ImageInputs:
         """Views that are used, one after the other, float[N, 3, height, width]."""
         return torch.cat([row[:count] for row, count in zip(self.images, self.views, strict=True)])
 
-    def require_places(self, count: Callable[[Grid], int]) -> None:
+    def require_places(self, positions: tuple[int, int], count: Callable[[Grid], int]) -> None:
         """Compare the number of image tokens with the places in the text.
 
         Args:
+            positions: samples B and positions T of the text.
             count: tokens of an image with these tiles.
 
         Raises:
-            ShapeError: naming the first sample in which they differ.
+            ShapeError: if the places have another shape than the text, or naming the first sample in which they differ.
         """
+        require_one_per_position("images_seq_mask", self.places, positions)
         for row, (grids, places) in enumerate(zip(self.tile_grids, self.places.sum(dim=1).tolist(), strict=True)):
             counts = [count(tiles) for tiles in grids]
             if sum(counts) != places:
@@ -103,5 +112,9 @@ def _tile_grids(images_spatial_crop: Tensor | None, *, samples: int) -> list[lis
         raise ShapeError(
             f"images_spatial_crop of shape {list(images_spatial_crop.shape)} for {samples} samples",
             rule=f"it is int64[{samples}, m, 2] with tiles across and tiles down",
+        )
+    if images_spatial_crop.is_floating_point() or bool((images_spatial_crop < 0).any()):
+        raise InputError(
+            f"images_spatial_crop {images_spatial_crop.tolist()}", rule="numbers of tiles are whole numbers from 0"
         )
     return [[Grid(down, across) for across, down in takewhile(all, crops)] for crops in images_spatial_crop.tolist()]

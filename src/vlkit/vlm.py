@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from vlkit.cache.base import KVCache
 from vlkit.decoders.base import Decoder, DecoderOutput, decoders
 from vlkit.encoders.base import Encoder, encoders
-from vlkit.errors import InputError, ShapeError
+from vlkit.errors import ConfigError, InputError, ShapeError, did_you_mean
 from vlkit.generate import CacheSpec, generate_ids, generate_text, prefill
 from vlkit.generation import collect
 from vlkit.image_inputs import ImageInputs
@@ -21,6 +21,7 @@ from vlkit.layouts.base import Layout, layouts
 from vlkit.nn.router import Routing
 from vlkit.notation import Grid
 from vlkit.projectors.base import Projector, projectors
+from vlkit.text_inputs import require_known, require_one_per_position, require_text
 from vlkit.vlm_config import VLMConfig
 
 
@@ -55,16 +56,26 @@ class VLM(nn.Module):
         parts: modules to use in place of the ones that the config describes, by the names of the four parts.
     """
 
+    encoder: Encoder
+    projector: Projector
+    layout: Layout
+    decoder: Decoder
+
     def __init__(self, config: VLMConfig, **parts: nn.Module) -> None:
         super().__init__()
         self.config = config
         in_dim, out_dim = config.encoder.feature_dim, config.decoder.dim
-        self.encoder: Encoder = parts.get("encoder") or encoders.build(config.encoder)  # type: ignore[assignment]
-        self.projector: Projector = parts.get("projector") or projectors.build(  # type: ignore[assignment]
-            config.projector, in_dim=in_dim, out_dim=out_dim
-        )
-        self.layout: Layout = parts.get("layout") or layouts.build(config.layout, dim=out_dim)  # type: ignore[assignment]
-        self.decoder: Decoder = parts.get("decoder") or decoders.build(config.decoder)  # type: ignore[assignment]
+        makers: dict[str, Callable[[], nn.Module]] = {
+            "encoder": lambda: encoders.build(config.encoder),
+            "projector": lambda: projectors.build(config.projector, in_dim=in_dim, out_dim=out_dim),
+            "layout": lambda: layouts.build(config.layout, dim=out_dim),
+            "decoder": lambda: decoders.build(config.decoder),
+        }
+        for name in parts:
+            if name not in makers:
+                raise ConfigError(f"{name!r} is no part of the model; {did_you_mean(name, makers)}")
+        for name, make in makers.items():
+            self.add_module(name, parts[name] if name in parts else make())
 
     @property
     def device(self) -> torch.device:
@@ -82,9 +93,20 @@ class VLM(nn.Module):
         Args:
             pixels: float[N, 3, height, width], for every image its global view, then its tiles row by row.
             tile_grids: tile rows and columns of each image.
+
+        Raises:
+            ShapeError: if the pixels have another size than the encoder's, or a part gives another grid than its config
+                says.
         """
-        x_NYXW = self.encoder(pixels.to(self.dtype))
-        x_NYXD = self.projector(x_NYXW)
+        x_NYXD = self.projector(self.encoder(pixels.to(self.dtype)))
+        expected = (len(pixels), *self.config.grid, self.config.decoder.dim)
+        if x_NYXD.shape != expected:
+            raise ShapeError(
+                f"encoder {type(self.encoder).__name__} and projector {type(self.projector).__name__} gave features of "
+                f"shape {list(x_NYXD.shape)}",
+                rule=f"by their configs they give [N, Y, X, D] = {list(expected)}",
+                remedy="correct what the module gives, or the width, grid and downsample that were named for it",
+            )
         return self.layout(x_NYXD, tile_grids)
 
     def prepare_inputs_embeds(
@@ -97,7 +119,7 @@ class VLM(nn.Module):
         """Embeddings of the text with the image tokens in their places.
 
         Args:
-            input_ids: int64[B, T]; the ids at image positions do not matter.
+            input_ids: int64[B, T]; at image positions any token of the vocabulary.
             images: float[B, n, 3, height, width], per sample each image's global view, then its tiles; zeros fill up.
             images_seq_mask: bool[B, T], True at image positions.
             images_spatial_crop: int64[B, m, 2], tiles across and down per image; (0, 0) ends a sample's list.
@@ -109,12 +131,12 @@ class VLM(nn.Module):
             InputError: if ids are outside the vocabulary or inputs that belong together are missing.
             ShapeError: if images, crops and image positions do not fit each other.
         """
-        self._require_known_ids(input_ids)
+        positions = self.require_text(input_ids, None)
         x_BTD = self.decoder.embed(input_ids)
         inputs = ImageInputs.gather(images, images_seq_mask, images_spatial_crop, samples=len(input_ids))
         if inputs is None:
             return x_BTD
-        inputs.require_places(lambda tiles: self.config.layout.count(tiles, self.config.grid))
+        inputs.require_places(positions, lambda tiles: self.config.layout.count(tiles, self.config.grid))
         tokens_LD = self.encode_images(inputs.pixels, [tiles for grids in inputs.tile_grids for tiles in grids])
         return x_BTD.masked_scatter(inputs.places[..., None], tokens_LD.to(x_BTD.dtype))
 
@@ -145,12 +167,21 @@ class VLM(nn.Module):
             position_ids: int64[B, T]; None: counted from the left edge, padding included.
             cache: a policy to start a cache with, or the cache of earlier positions.
             logits_to_keep: number of last positions that get logits; None: all, 0: none (the loss needs none).
+
+        Raises:
+            InputError, ShapeError: if the inputs do not fit each other, the model or the cache.
+            ContextLengthError: if there are more positions than the decoder has.
         """
-        if inputs_embeds is None:
-            if input_ids is None:
-                raise InputError("neither input_ids nor inputs_embeds", rule="one of them is given")
+        if logits_to_keep is not None and logits_to_keep < 0:
+            raise InputError(f"logits_to_keep {logits_to_keep}", rule="it is None or a number of positions, 0 or more")
+        if inputs_embeds is None and input_ids is not None:
             inputs_embeds = self.prepare_inputs_embeds(input_ids, images, images_seq_mask, images_spatial_crop)
-        kv_cache = cache if cache is None or isinstance(cache, KVCache) else self.decoder.new_cache(cache)
+        positions = self.require_text(None, inputs_embeds)
+        assert inputs_embeds is not None
+        for name, values in {"position_ids": position_ids, "labels": labels}.items():
+            if values is not None:
+                require_one_per_position(name, values, positions)
+        kv_cache = None if cache is None else self.open_cache(cache)
         decoded = self.decoder(
             inputs_embeds,
             attention_mask=attention_mask,
@@ -190,12 +221,31 @@ class VLM(nn.Module):
 
         Raises:
             ShapeError: if the labels have another shape.
+            InputError: if a counted label is outside the vocabulary.
         """
-        if labels.shape != x_BTD.shape[:2]:
-            raise ShapeError(f"labels of shape {list(labels.shape)}", rule=f"one per position: {list(x_BTD.shape[:2])}")
+        require_one_per_position("labels", labels, (x_BTD.shape[0], x_BTD.shape[1]))
         counted_BT = labels[:, 1:] != -100
+        labels_M = labels[:, 1:][counted_BT]
+        require_known("labels", labels_M, vocabulary=self.config.decoder.vocabulary)
         logits_MV = self.decoder.logits(x_BTD[:, :-1][counted_BT]).float()
-        return F.cross_entropy(logits_MV, labels[:, 1:][counted_BT])
+        return F.cross_entropy(logits_MV, labels_M.long())
+
+    def open_cache(self, cache: CacheSpec) -> KVCache:
+        """Cache to go on with: a new one of this policy, or the given one.
+
+        Raises:
+            RegistryError: if there is no such policy.
+            ShapeError: if the given cache is that of another decoder.
+        """
+        if not isinstance(cache, KVCache):
+            return self.decoder.new_cache(cache)
+        if len(cache.layers) != self.config.decoder.num_layers:
+            raise ShapeError(
+                f"a cache of {len(cache.layers)} layers for a decoder of {self.config.decoder.num_layers}",
+                rule="a cache goes on with the decoder that filled it",
+                remedy="name a policy, or pass the cache of an earlier output of this model",
+            )
+        return cache
 
     def incremental_prefilling(
         self, *, chunk_size: int = 1024, cache: CacheSpec = "offload", **inputs: Any
@@ -221,18 +271,10 @@ class VLM(nn.Module):
         """Text of one sample, piece by piece; arguments as in `vlkit.generate.generate_text`."""
         return generate_text(self, tokenizer, **inputs)
 
-    def _require_known_ids(self, input_ids: Tensor) -> None:
-        vocabulary = self.config.decoder.vocabulary
-        if input_ids.ndim != 2:
-            raise ShapeError(f"input_ids of shape {list(input_ids.shape)}", rule="they are int64[B, T]")
-        if input_ids.numel() and not input_ids.is_meta:
-            low, high = (int(bound) for bound in input_ids.aminmax())
-            if low < 0 or high >= vocabulary:
-                raise InputError(
-                    f"input_ids from {low} to {high}",
-                    rule=f"the vocabulary has ids 0 to {vocabulary - 1}",
-                    remedy="use the tokenizer that belongs to the checkpoint",
-                )
+    def require_text(self, input_ids: Tensor | None, inputs_embeds: Tensor | None) -> tuple[int, int]:
+        """Samples B and positions T of a text for this model; see `vlkit.text_inputs.require_text`."""
+        decoder = self.config.decoder
+        return require_text(input_ids, inputs_embeds, vocabulary=decoder.vocabulary, dim=decoder.dim)
 
 
 def _samples(inputs: Mapping[str, Any]) -> int:

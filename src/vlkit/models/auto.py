@@ -7,26 +7,33 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from vlkit.builder import fresh_weights
 from vlkit.checkpoint.atomic import write_json
 from vlkit.checkpoint.files import WeightFiles
+from vlkit.checkpoint.header import Entry
 from vlkit.checkpoint.hub import resolve_folder
 from vlkit.checkpoint.keymap import KeyMap
 from vlkit.checkpoint.loading import load_into, named_tensors
+from vlkit.checkpoint.reading import read_into
 from vlkit.checkpoint.rules import Rule
 from vlkit.checkpoint.saving import save
 from vlkit.config import read_mapping
+from vlkit.decoders.deepseek_v2 import DeepseekV2Config
 from vlkit.describe import Description
 from vlkit.describe import describe as describe_config
 from vlkit.errors import CheckpointError, ConfigError, did_you_mean
 from vlkit.models.deepseek_vl2.config import DeepseekVLV2Config
-from vlkit.models.deepseek_vl2.keys import KEYMAP
+from vlkit.models.deepseek_vl2.keys import EMBEDDING, HEAD, KEYMAP, TIED_KEYMAP
 from vlkit.models.deepseek_vl2.model import DeepseekVLV2
 from vlkit.models.deepseek_vl2.presets import presets
 
 ConfigSpec = str | Path | Mapping[str, Any] | DeepseekVLV2Config
 """A preset's name, a config file, a mapping, or a config."""
+
+KINDS = (".json", ".toml", ".yaml", ".yml")
+"""What config files end in."""
 
 NATIVE = "vlkit"
 """Key under which a `config.json` holds a config that the official format has no fields for."""
@@ -45,12 +52,18 @@ def resolve_config(spec: ConfigSpec) -> DeepseekVLV2Config:
         return presets[spec]
     if isinstance(spec, Mapping):
         return _from_mapping(spec)
+    if not isinstance(spec, str | Path):
+        raise ConfigError(
+            f"a {type(spec).__name__} is no config",
+            rule="it is a preset's name, a config file, a mapping, or a DeepseekVLV2Config",
+        )
     path = Path(spec)
     if path.is_dir():
         path = path / "config.json"
-    if not path.suffix and not path.exists():
+    if not path.exists():
+        files = [str(file) for kind in KINDS for file in path.parent.glob(f"*{kind}")]
         raise ConfigError(
-            f"{str(spec)!r} is neither a preset nor a file; {did_you_mean(str(spec), presets)}",
+            f"{str(spec)!r} is neither a preset nor a file; {did_you_mean(str(spec), [*presets, *files])}",
             remedy="name a preset, a config file, or a folder with a config.json",
         )
     return _from_mapping(read_mapping(path))
@@ -113,9 +126,12 @@ def from_pretrained(
             f"{folder} has no config.json", rule="a checkpoint folder holds config.json beside its weights"
         )
     content = read_mapping(config_file)
-    model = build(_from_mapping(content), device="meta")
-    keymap = NATIVE_KEYMAP if NATIVE in content else KEYMAP
-    load_into(model, WeightFiles.open(folder), keymap, dtype=dtype, device=device or "cpu", progress=progress)
+    config, files = _from_mapping(content), WeightFiles.open(folder)
+    keymap = NATIVE_KEYMAP if NATIVE in content else _official_keymap(config)
+    model = build(config, device="meta")
+    load_into(model, files, keymap, dtype=dtype, device=device or "cpu", progress=progress)
+    if keymap is TIED_KEYMAP and HEAD in files.entries:
+        _require_tied(files.entries[HEAD], model.get_parameter("decoder.embed_tokens.weight"))
     return model.eval()
 
 
@@ -132,13 +148,33 @@ def save_pretrained(model: DeepseekVLV2, folder: str | Path, *, max_shard_size: 
     """
     folder = Path(folder)
     try:
-        content, keymap = model.config.to_hf(), KEYMAP
+        content, keymap = model.config.to_hf(), _official_keymap(model.config)
     except ConfigError:
         content, keymap = {NATIVE: model.config.model_dump(mode="json")}, NATIVE_KEYMAP
     if "torch_dtype" in content:
         content["torch_dtype"] = str(model.dtype).removeprefix("torch.")
-    save(keymap.to_theirs(named_tensors(model)), folder, max_shard_size=max_shard_size)
+    tensors = keymap.to_theirs(named_tensors(model))
+    if keymap is TIED_KEYMAP:
+        tensors[HEAD] = tensors[EMBEDDING]
+    save(tensors, folder, max_shard_size=max_shard_size)
     write_json(folder / "config.json", content)
+
+
+def _official_keymap(config: DeepseekVLV2Config) -> KeyMap:
+    tied = isinstance(config.decoder, DeepseekV2Config) and config.decoder.tie_word_embeddings
+    return TIED_KEYMAP if tied else KEYMAP
+
+
+def _require_tied(entry: Entry, embedding: Tensor) -> None:
+    head = torch.empty_like(embedding)
+    if entry.shape == head.shape:
+        read_into(entry, head.view(-1))
+    if entry.shape != head.shape or not torch.equal(head, embedding):
+        raise CheckpointError(
+            f"{HEAD!r} in {entry.file.path} is not {EMBEDDING!r}",
+            rule="tie_word_embeddings in config.json says that they are one",
+            remedy="set tie_word_embeddings to false, so that the checkpoint's own head is used",
+        )
 
 
 def _from_mapping(content: Mapping[str, Any]) -> DeepseekVLV2Config:

@@ -35,6 +35,9 @@ class DeepseekVLV2Config(VLMConfig):
     def to_hf(self) -> dict[str, Any]:
         """Content of an official `config.json`, every field spelled out, with the `architectures` upstream forgot.
 
+        How attention and experts are computed (`mode`, `compute`) is not part of the model and not written; a padding
+        token that is left to its default is written as what it is.
+
         Raises:
             ConfigError: if the official code has no field for something in this config.
         """

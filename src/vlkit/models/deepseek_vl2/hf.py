@@ -53,7 +53,10 @@ def from_official(source: Mapping[str, Any]) -> dict[str, Any]:
         f"projector_config.n_embed {projector['n_embed']} and language_config.hidden_size {language['hidden_size']}",
         "the projector gives the decoder's width, so both are the same",
     )
-    candidates = [tuple(resolution) for resolution in top["candidate_resolutions"]]
+    candidates = top["candidate_resolutions"]
+    _require(
+        isinstance(candidates, list | tuple), f"candidate_resolutions {candidates!r}", "it is a list of [width, height]"
+    )
     layout = {"type": top["tile_tag"], "global_view": "head" if top["global_view_pos"] == "head" else "tail"}
     if top["tile_tag"] == "1D":
         layout["max_tiles"] = len(candidates)
@@ -95,7 +98,7 @@ def to_official(config: DeepseekVLV2Config) -> dict[str, Any]:
 
 def _encoder(vision: dict[str, Any]) -> dict[str, Any]:
     _require(
-        vision["global_pool"] in POOLS,
+        isinstance(vision["global_pool"], str) and vision["global_pool"] in POOLS,
         f"vision_config.global_pool {vision['global_pool']!r}",
         f"one of {', '.join(map(repr, POOLS))}",
     )
@@ -150,8 +153,7 @@ def _projector(projector: dict[str, Any]) -> dict[str, Any]:
 def _official_projector(projector: Any) -> dict[str, Any]:
     known = isinstance(projector, DownsampleMlpGeluConfig | IdentityConfig | LinearConfig | MlpGeluConfig)
     _require_official(known, "projector", projector.type)
-    has_layers = not isinstance(projector, IdentityConfig) or projector.token_pooling
-    _require_official(projector.use_bias or not has_layers, "projector.use_bias", projector.use_bias)
+    _require_official(projector.use_bias, "projector.use_bias", projector.use_bias)
     return {
         "depth": getattr(projector, "depth", 2),
         "downsample_ratio": getattr(projector, "downsample_ratio", 2),
@@ -177,11 +179,12 @@ def _decoder(language: dict[str, Any]) -> dict[str, Any]:
 
 
 def _special_ids(language: dict[str, Any]) -> tuple[Any, Any, Any]:
-    default = SPECIAL_IDS.get(language["vocab_size"], SPECIAL_IDS[102400])
+    vocabulary = language["vocab_size"]
+    default = SPECIAL_IDS[vocabulary if vocabulary in list(SPECIAL_IDS) else 102400]
     bos = default[0] if language["bos_token_id"] is Ellipsis else language["bos_token_id"]
     eos = default[1] if language["eos_token_id"] is Ellipsis else language["eos_token_id"]
     pad = language["pad_token_id"]
-    if pad is None and isinstance(eos, int):
+    if pad is None and isinstance(eos, int) and isinstance(vocabulary, int) and eos + 1 < vocabulary:
         pad = eos + 1  # DeepSeek's tokenizers place the padding token right after the end token
     return bos, eos, pad
 
@@ -189,7 +192,8 @@ def _special_ids(language: dict[str, Any]) -> tuple[Any, Any, Any]:
 def _attention(language: dict[str, Any]) -> dict[str, Any]:
     if language["use_mla"]:
         return {"type": "mla", **_shared(MLAConfig, language)}
-    return {"type": "mha", **_shared(MHAConfig, language)}
+    heads, keys = language["num_attention_heads"], language["num_key_value_heads"]
+    return {"type": "mha", **_shared(MHAConfig, language), "num_key_value_heads": None if keys == heads else keys}
 
 
 def _moe(language: dict[str, Any]) -> dict[str, Any] | None:
@@ -208,6 +212,8 @@ def _moe(language: dict[str, Any]) -> dict[str, Any] | None:
 def _official_language(decoder: Any) -> dict[str, Any]:
     attention, moe = decoder.attention, decoder.moe
     fields = LANGUAGE_DEFAULTS | _known(decoder) | _known(attention)
+    if decoder.pad_token_id is None:
+        fields["pad_token_id"] = next((token for token in decoder.stop_ids if token < decoder.vocab_size), None)
     if isinstance(attention, MHAConfig):
         _require_official(attention.head_dim is None, "decoder.attention.head_dim", attention.head_dim)
         nothing = {"kv_lora_rank": None, "q_lora_rank": None}

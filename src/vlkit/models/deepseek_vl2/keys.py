@@ -25,3 +25,8 @@ KEYMAP = KeyMap(
     ]
 )
 """Rules from special to general; the typo `view_seperator` of the released files lives here only."""
+
+HEAD, EMBEDDING = "language.lm_head.weight", "language.model.embed_tokens.weight"
+
+TIED_KEYMAP = KeyMap([Rule(HEAD, None), *KEYMAP.rules])
+"""For `tie_word_embeddings`: the official code wants the head in the file, here it is the embedding."""
