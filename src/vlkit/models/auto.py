@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -21,13 +21,16 @@ from vlkit.checkpoint.rules import Rule
 from vlkit.checkpoint.saving import save
 from vlkit.config import read_mapping
 from vlkit.decoders.deepseek_v2 import DeepseekV2Config
-from vlkit.describe import Description
-from vlkit.describe import describe as describe_config
+from vlkit.description import Description
+from vlkit.description import describe as describe_config
 from vlkit.errors import CheckpointError, ConfigError, did_you_mean
-from vlkit.models.deepseek_vl2.config import DeepseekVLV2Config
+from vlkit.models.deepseek_vl2.config import NATIVE, DeepseekVLV2Config
 from vlkit.models.deepseek_vl2.keys import EMBEDDING, HEAD, KEYMAP, TIED_KEYMAP
 from vlkit.models.deepseek_vl2.model import DeepseekVLV2
 from vlkit.models.deepseek_vl2.presets import presets
+
+if TYPE_CHECKING:
+    from vlkit.models.deepseek_vl2.processor import DeepseekVLV2Processor
 
 ConfigSpec = str | Path | Mapping[str, Any] | DeepseekVLV2Config
 """A preset's name, a config file, a mapping, or a config."""
@@ -35,8 +38,6 @@ ConfigSpec = str | Path | Mapping[str, Any] | DeepseekVLV2Config
 KINDS = (".json", ".toml", ".yaml", ".yml")
 """What config files end in."""
 
-NATIVE = "vlkit"
-"""Key under which a `config.json` holds a config that the official format has no fields for."""
 NATIVE_KEYMAP = KeyMap([Rule("{rest}", "{rest}")])
 
 
@@ -88,7 +89,7 @@ def build(
 
 
 def describe(config: ConfigSpec, **what: Any) -> Description:
-    """What can be known without weights; see `vlkit.describe.describe`."""
+    """What can be known without weights; see `vlkit.description.describe`."""
     return describe_config(resolve_config(config), **what)
 
 
@@ -135,16 +136,24 @@ def from_pretrained(
     return model.eval()
 
 
-def save_pretrained(model: DeepseekVLV2, folder: str | Path, *, max_shard_size: int | str = "4GB") -> None:
+def save_pretrained(
+    model: DeepseekVLV2,
+    folder: str | Path,
+    *,
+    processor: DeepseekVLV2Processor | None = None,
+    max_shard_size: int | str = "4GB",
+) -> None:
     """Write config and weights in the official layout, or in vlkit's own if the official one has no fields for them.
 
     Args:
         model: what to save.
         folder: where to; made if it does not exist.
+        processor: its files are written too, so that the folder is complete.
         max_shard_size: largest file, as a number of bytes or a text such as "4GB".
 
     Raises:
         CheckpointError: if nothing can be written there.
+        InputError: if the processor's files cannot be written there.
     """
     folder = Path(folder)
     try:
@@ -158,6 +167,8 @@ def save_pretrained(model: DeepseekVLV2, folder: str | Path, *, max_shard_size: 
         tensors[HEAD] = tensors[EMBEDDING]
     save(tensors, folder, max_shard_size=max_shard_size)
     write_json(folder / "config.json", content)
+    if processor is not None:
+        processor.save_pretrained(folder)
 
 
 def _official_keymap(config: DeepseekVLV2Config) -> KeyMap:

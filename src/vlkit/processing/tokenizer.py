@@ -78,6 +78,26 @@ class Tokenizer:
         _add(backend, [_content(named), *tokens])
         return cls(backend, settings)
 
+    @classmethod
+    def of_bytes(cls, tokens: Sequence[str] = VL2_TOKENS) -> Tokenizer:
+        """Tokenizer without a vocabulary file, for prototypes: every byte of the UTF-8 text is a token.
+
+        Args:
+            tokens: special tokens; they follow the first, last and padding token (0, 1, 2) and the bytes (3 to 258).
+        """
+        names = list(OFFICIAL_NAMES.values())
+        vocabulary = {symbol: number for number, symbol in enumerate([*names, *_byte_symbols()])}
+        backend = tokenizers.Tokenizer(tokenizers.models.BPE(vocab=vocabulary, merges=[]))
+        backend.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+        backend.decoder = tokenizers.decoders.ByteLevel()
+        _add(backend, [*names, *tokens])
+        return cls(backend, dict(OFFICIAL_NAMES))
+
+    @property
+    def last_id(self) -> int:
+        """Greatest id that a text can get."""
+        return max(self._backend.get_vocab(with_added_tokens=True).values())
+
     def _name(self, key: str) -> str:
         return _content(self.settings.get(key, OFFICIAL_NAMES[key]))
 
@@ -156,6 +176,13 @@ class Tokenizer:
         write_text(folder / "tokenizer.json", self._backend.to_str(pretty=True))
         write_json(folder / "tokenizer_config.json", settings)
         write_json(folder / "special_tokens_map.json", {**self.names, "additional_special_tokens": extra})
+
+
+def _byte_symbols() -> list[str]:
+    """Characters that stand for the bytes 0 to 255 in byte-level tokenizers: printable ones for themselves."""
+    visible = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    hidden = iter(range(256, 512))
+    return [chr(byte if byte in visible else next(hidden)) for byte in range(256)]
 
 
 def _content(token: Any) -> str:

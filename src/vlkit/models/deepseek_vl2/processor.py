@@ -15,6 +15,7 @@ from torch import Tensor
 from vlkit.config import Config
 from vlkit.errors import ConfigError, ContextLengthError, InputError, did_you_mean
 from vlkit.layouts import Layout1DConfig, Layout2DConfig, LayoutConfig
+from vlkit.models.deepseek_vl2.config import NATIVE, DeepseekVLV2Config
 from vlkit.notation import Grid
 from vlkit.processing.batching import PaddingSide, ProcessorOutput, Sample, collate, split_rows
 from vlkit.processing.files import read_json, write_json
@@ -132,7 +133,7 @@ class DeepseekVLV2Processor:
         """Processor of a folder or of a repository on the hub.
 
         The folder holds processor_config.json and the tokenizer's files. The config.json of the model, if it is there,
-        says which layout counts the tokens; without it the 2D layout does.
+        says which layout counts the tokens; without it the 2D layout does. One in vlkit's own form also gives the grid.
 
         Raises:
             CheckpointError: if a file is missing or damaged.
@@ -147,7 +148,35 @@ class DeepseekVLV2Processor:
         tokens = (config.image_token, *VL2_TOKENS[1:])
         tokenizer = Tokenizer.from_folder(folder, tokens=tokens, pad_token=config.pad_token)
         model = folder / "config.json"
-        return cls(tokenizer, config, layout=_layout_of(read_json(model)) if model.is_file() else None)
+        layout, grid = _arrangement_of(read_json(model)) if model.is_file() else (None, None)
+        return cls(tokenizer, config, layout=layout, grid=grid)
+
+    @classmethod
+    def for_model(cls, config: DeepseekVLV2Config, tokenizer: Tokenizer | None = None) -> DeepseekVLV2Processor:
+        """Processor of any assembled model, in all else with the settings of the released files.
+
+        Args:
+            config: gives resolutions, layout and grid.
+            tokenizer: None: one token per byte, `Tokenizer.of_bytes()`.
+
+        Raises:
+            ConfigError: if the tokenizer has ids beyond the decoder's vocabulary, or the tiles are too large.
+            CheckpointError: if the tokenizer has no image token.
+        """
+        tokenizer = Tokenizer.of_bytes() if tokenizer is None else tokenizer
+        if tokenizer.last_id >= config.decoder.vocabulary:
+            raise ConfigError(
+                f"the tokenizer has ids up to {tokenizer.last_id}, the decoder {config.decoder.vocabulary} of them",
+                rule="every token has an embedding",
+                remedy=f"give the decoder a vocabulary of {tokenizer.last_id + 1} or more, or take another tokenizer",
+            )
+        settings = DeepseekVLV2ProcessorConfig(
+            candidate_resolutions=config.candidate_resolutions,
+            patch_size=min(config.encoder.cell_size),
+            downsample_ratio=config.projector.merge,
+            mask_prompt=False,
+        )
+        return cls(tokenizer, settings, layout=config.layout, grid=config.grid)
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write processor_config.json, tokenizer.json, tokenizer_config.json and special_tokens_map.json.
@@ -309,8 +338,15 @@ class DeepseekVLV2Processor:
         return pixels(tiles, self.config.image_mean, self.config.image_std)
 
 
+def _arrangement_of(model: Mapping[str, Any]) -> tuple[LayoutConfig, Grid | None]:
+    """Layout that a model's config.json asks for, and the grid if it is in vlkit's own form."""
+    if NATIVE in model:
+        config = DeepseekVLV2Config.model_validate(model[NATIVE])
+        return config.layout, config.grid
+    return _layout_of(model), None
+
+
 def _layout_of(model: Mapping[str, Any]) -> LayoutConfig:
-    """Layout that a model's config.json asks for."""
     tag, where = model.get("tile_tag", "2D"), model.get("global_view_pos", "head")
     if tag == "2D":
         return Layout2DConfig(global_view=where)
