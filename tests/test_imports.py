@@ -22,7 +22,7 @@ LEVELS = (
     {"checkpoint", "generation", "processing"},
     {"vlm_config", "image_inputs", "text_inputs", "generate"},
     {"vlm"},
-    {"builder", "describe"},
+    {"builder", "description"},
     {"models"},
     {"testing"},
     {"cli"},

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from vlkit.builder import VLMBuilder
-    from vlkit.describe import Description
+    from vlkit.description import Description
     from vlkit.errors import VlkitError
     from vlkit.models.auto import build, describe, from_pretrained, resolve_config, save_pretrained
     from vlkit.models.deepseek_vl2.builder import DeepseekVLV2Builder
@@ -23,7 +23,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "vlkit.builder": ("VLMBuilder",),
-    "vlkit.describe": ("Description",),
+    "vlkit.description": ("Description",),
     "vlkit.errors": ("VlkitError",),
     "vlkit.models.auto": ("build", "describe", "from_pretrained", "resolve_config", "save_pretrained"),
     "vlkit.models.deepseek_vl2.builder": ("DeepseekVLV2Builder",),

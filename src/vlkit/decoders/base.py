@@ -60,6 +60,18 @@ class DecoderConfig(Config):
         """Floating-point operations of one sample's `new` positions among `seen`, without the head; 0 if unknown."""
         return 0
 
+    def activation_bytes(self, new: int, seen: int, itemsize: int) -> int:
+        """Most bytes alive at once in a pass over `new` of `seen` positions of one sample without gradients.
+
+        Weights, cache and head are left out. An estimate; 0 if unknown.
+
+        Args:
+            new: new positions T.
+            seen: positions S seen so far, the new ones included.
+            itemsize: bytes of one number.
+        """
+        return 0
+
 
 @dataclass
 class DecoderOutput:

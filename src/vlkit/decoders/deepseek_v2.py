@@ -99,6 +99,21 @@ class DeepseekV2Config(DecoderConfig):
     def cached_values(self) -> int:
         return self.num_hidden_layers * self.attention.cached_values(self.dim)
 
+    def forward_flops(self, new: int, seen: int) -> int:
+        attention = self.attention.forward_flops(self.dim, new=new, seen=seen)
+        dense = 2 * new * 3 * self.dim * self.intermediate_size
+        experts = self.moe.forward_flops(self.dim, new=new) if self.moe else 0
+        layers = (experts if self.is_moe_layer(index) else dense for index in range(self.num_hidden_layers))
+        return self.num_hidden_layers * attention + sum(layers)
+
+    def activation_bytes(self, new: int, seen: int, itemsize: int) -> int:
+        residual = new * self.dim * itemsize
+        attention = self.attention.activation_bytes(self.dim, new=new, seen=seen, itemsize=itemsize)
+        dense = 3 * new * self.intermediate_size * itemsize
+        experts = self.moe.activation_bytes(self.dim, new=new, itemsize=itemsize) if self.moe else 0
+        layers = (experts if self.is_moe_layer(index) else dense for index in range(self.num_hidden_layers))
+        return max(3 * residual + attention, 5 * residual + max(layers))
+
     @model_validator(mode="after")
     def _check(self) -> DeepseekV2Config:
         attention = self.attention

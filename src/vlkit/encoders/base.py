@@ -42,6 +42,14 @@ class EncoderConfig(Config):
         """Floating-point operations for one tile, counting a multiply-add as two; 0 if unknown."""
         return 0
 
+    def activation_bytes(self, itemsize: int) -> int:
+        """Most bytes alive at once while one tile is encoded without gradients; an estimate, 0 if unknown.
+
+        Args:
+            itemsize: bytes of one number.
+        """
+        return 0
+
 
 class Encoder(nn.Module):
     """Turns tiles into features; subclasses define `forward`."""
@@ -58,6 +66,10 @@ class Encoder(nn.Module):
     def grid_out(self, size: Size) -> Grid:
         """Feature rows and columns of a tile of `size` pixels."""
         return self.config.grid_out(size)
+
+    def idle_modules(self) -> tuple[nn.Module, ...]:
+        """Modules that `forward` never runs, such as a pooling head."""
+        return ()
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Features of each tile.

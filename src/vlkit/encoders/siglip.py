@@ -67,6 +67,11 @@ class SigLIPConfig(EncoderConfig):
         """Hidden width F of the blocks' MLP."""
         return int(self.width * self.mlp_ratio)
 
+    @property
+    def blocks_run(self) -> int:
+        """Number of blocks that `forward` runs."""
+        return self.layers if self.select_layer is None else self.select_layer % self.layers + 1
+
     def grid_out(self, size: Size) -> Grid:
         return Grid(size.height // self.patch_size, size.width // self.patch_size)
 
@@ -75,7 +80,11 @@ class SigLIPConfig(EncoderConfig):
         tokens = patches + self.class_token
         linear = 4 * self.width**2 + 2 * self.width * self.mlp_width
         patch = 3 * self.patch_size**2 * self.width
-        return 2 * (self.layers * (tokens * linear + 2 * tokens**2 * self.width) + patches * patch)
+        return 2 * (self.blocks_run * (tokens * linear + 2 * tokens**2 * self.width) + patches * patch)
+
+    def activation_bytes(self, itemsize: int) -> int:
+        tokens = self.grid_out(self.tile_size).area + self.class_token
+        return tokens * max(7 * self.width, 3 * self.width + 2 * self.mlp_width) * itemsize
 
     @model_validator(mode="after")
     def _check(self) -> SigLIPConfig:
@@ -189,13 +198,17 @@ class SigLIP(Encoder):
         if self.cls_token is not None:
             x_NPW = torch.cat([self.cls_token.expand(len(x_NPW), -1, -1), x_NPW], dim=1)
         x_NPW = x_NPW + self.pos_embed
-        last = config.layers if config.select_layer is None else config.select_layer % config.layers + 1
-        for block in self.blocks[:last]:
+        for block in self.blocks[: config.blocks_run]:
             if config.gradient_checkpointing and self.training and torch.is_grad_enabled():
                 x_NPW = checkpoint(block, x_NPW, use_reentrant=False)
             else:
                 x_NPW = block(x_NPW)
         return self.norm(x_NPW) if config.select_layer is None else x_NPW
+
+    def idle_modules(self) -> tuple[nn.Module, ...]:
+        pooling = (self.fc_norm,) if self.attn_pool is None else (self.fc_norm, self.attn_pool)
+        last_norm = () if self.config.select_layer is None else (self.norm,)
+        return (*pooling, *last_norm, *self.blocks[self.config.blocks_run :])
 
     def forward_pooled(self, pixels: Tensor) -> Tensor:
         """One vector per tile from the pooling head, float[N, W]; all tokens if the pool is `none`."""

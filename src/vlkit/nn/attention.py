@@ -14,6 +14,9 @@ from vlkit.cache.base import LayerCache
 from vlkit.config import Config
 from vlkit.nn.rope import Rotation, rotate
 
+ROTATION_BYTES = 12
+"""Scratch per rotated number: its float32 copy, and products that take as much twice."""
+
 
 class MHAConfig(Config):
     """Multi-head attention; fewer key/value heads than query heads make it grouped-query attention."""
@@ -45,6 +48,24 @@ class MHAConfig(Config):
     def cached_values(self, dim: int) -> int:
         """Numbers that the cache keeps per token and layer."""
         return 2 * self.kv_heads * self.head_width(dim)
+
+    def forward_flops(self, dim: int, *, new: int, seen: int) -> int:
+        """Floating-point operations of `new` queries on `seen` positions, a multiply-add being two.
+
+        The four projections take `T D (2 H + 2 G) K` multiply-adds, scores and values `2 T S H K`: every query with
+        every position, though a kernel may skip those that the mask hides.
+        """
+        queries, keys = self.num_attention_heads * self.head_width(dim), self.kv_heads * self.head_width(dim)
+        return 2 * (new * dim * 2 * (queries + keys) + new * seen * 2 * queries)
+
+    def activation_bytes(self, dim: int, *, new: int, seen: int, itemsize: int) -> int:
+        """Most bytes alive at once: queries, keys and values before and after rotation, then the attended values.
+
+        Scores are not counted, since fused attention never holds them.
+        """
+        queries, keys = self.num_attention_heads * self.head_width(dim), self.kv_heads * self.head_width(dim)
+        rotating = 2 * (queries + keys) * itemsize + ROTATION_BYTES * max(queries, keys)
+        return new * max(rotating, (3 * queries + 2 * keys + dim) * itemsize)
 
 
 class MHA(nn.Module):

@@ -57,10 +57,40 @@ class MLAConfig(Config):
         """
         if self.mode != "auto":
             return self.mode == "absorb"
+        return self._multiply_adds(new, seen, absorb=True) < self._multiply_adds(new, seen, absorb=False)
+
+    def forward_flops(self, dim: int, *, new: int, seen: int) -> int:
+        """Floating-point operations of `new` queries on `seen` positions, a multiply-add being two.
+
+        The projections of queries, latent and output take `T` times their weights; the rest is as `absorbs` says,
+        whichever way it chooses, for every query with every position, though a kernel may skip those that the mask
+        hides.
+        """
+        heads, rope = self.num_attention_heads, self.qk_rope_head_dim
+        queries = heads * (self.qk_nope_head_dim + rope)
+        query_weights = dim * queries if self.q_lora_rank is None else self.q_lora_rank * (dim + queries)
+        weights = query_weights + dim * (self.kv_lora_rank + rope) + heads * self.v_head_dim * dim
+        return 2 * (new * weights + heads * self._multiply_adds(new, seen, absorb=self.absorbs(new, seen)))
+
+    def activation_bytes(self, dim: int, *, new: int, seen: int, itemsize: int) -> int:
+        """Most bytes alive at once: queries, and full keys and values of all positions or queries in the latent space.
+
+        Expanding counts on fused attention, which never holds the scores (where a device has none for `K != V`, as the
+        CPU, they come on top); absorbing holds them in float32 before and after the softmax, with a mask, and once more
+        in the model's type.
+        """
+        heads, rank, rope = self.num_attention_heads, self.kv_lora_rank, self.qk_rope_head_dim
+        nope, values = self.qk_nope_head_dim, self.v_head_dim
+        if self.absorbs(new, seen):
+            return new * heads * ((nope + 2 * rope + 2 * rank) * itemsize + seen * (9 + itemsize))
+        expanded = seen * heads * (2 * nope + rope + values)
+        return (new * (heads * (nope + rope + 2 * values) + dim) + expanded) * itemsize
+
+    def _multiply_adds(self, new: int, seen: int, *, absorb: bool) -> int:
         widths, rank = self.qk_nope_head_dim + self.v_head_dim, self.kv_lora_rank
-        expand = seen * rank * widths + new * seen * (widths + self.qk_rope_head_dim)
-        absorb = new * rank * widths + new * seen * (2 * rank + self.qk_rope_head_dim)
-        return absorb < expand
+        if absorb:
+            return new * rank * widths + new * seen * (2 * rank + self.qk_rope_head_dim)
+        return seen * rank * widths + new * seen * (widths + self.qk_rope_head_dim)
 
 
 class MLA(nn.Module):

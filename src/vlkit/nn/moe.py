@@ -39,6 +39,32 @@ class MoEConfig(RouterConfig):
         """Whether layer `index` has experts."""
         return index >= self.first_k_dense_replace and index % self.moe_layer_freq == 0
 
+    @property
+    def shared_size(self) -> int:
+        """Hidden width of the shared experts together; 0 without any."""
+        return self.moe_intermediate_size * (self.n_shared_experts or 0)
+
+    def forward_flops(self, dim: int, *, new: int) -> int:
+        """Floating-point operations of `new` tokens, a multiply-add being two.
+
+        Per token `D E` multiply-adds in the router and `3 D F` in each of the `A` active and of the shared experts.
+        """
+        hidden = self.num_experts_per_tok * self.moe_intermediate_size + self.shared_size
+        return 2 * new * dim * (self.n_routed_experts + 3 * hidden)
+
+    def activation_bytes(self, dim: int, *, new: int, itemsize: int) -> int:
+        """Most bytes alive at once: rows sorted by expert, their outputs, these in one piece and weighted in float32.
+
+        The plain loop holds the rows of one expert at a time, taken to be the average one. The router's float32 copies
+        of its input and weights count where they are larger.
+        """
+        rows = new * self.num_experts_per_tok
+        if self.compute == "loop":
+            rows = -(-rows // self.n_routed_experts)
+        routed = rows * dim * (3 * itemsize + 4) + 8 * new * dim
+        scored = 4 * dim * (new + self.n_routed_experts) if itemsize < 4 else 0
+        return max(routed, scored, new * (dim + 3 * self.shared_size) * itemsize)
+
 
 class Experts(nn.Module):
     """Gated MLPs with stacked weights.
@@ -111,10 +137,9 @@ class MoE(nn.Module):
 
     def __init__(self, config: MoEConfig, *, dim: int) -> None:
         super().__init__()
-        hidden = config.moe_intermediate_size
         self.router = Router(config, dim=dim)
-        self.experts = Experts(config.n_routed_experts, dim, hidden, compute=config.compute)
-        self.shared_experts = GatedMLP(dim, hidden * config.n_shared_experts) if config.n_shared_experts else None
+        self.experts = Experts(config.n_routed_experts, dim, config.moe_intermediate_size, compute=config.compute)
+        self.shared_experts = GatedMLP(dim, config.shared_size) if config.shared_size else None
 
     def forward(self, x_BTD: Tensor) -> tuple[Tensor, Routing]:
         """Features float[B, T, D] and the routing of their `M = B * T` tokens."""

@@ -28,6 +28,16 @@ class ProjectorConfig(Config):
         """Rows and columns after the projector."""
         return grid
 
+    def forward_flops(self, grid: Grid, *, in_dim: int, out_dim: int) -> int:
+        """Floating-point operations for one tile, counting a multiply-add as two; 0 if none or unknown.
+
+        Args:
+            grid: rows and columns of the tile's features before the projector.
+            in_dim: width W of the encoder's features.
+            out_dim: width D of the decoder.
+        """
+        return 0
+
     def check(self, *, in_dim: int, out_dim: int) -> None:
         """Refuse widths that this projector cannot connect.
 

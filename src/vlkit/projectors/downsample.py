@@ -5,6 +5,7 @@ Paper: arXiv:2412.10302, section 2 ("vision-language adaptor").
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any, Literal
 
 from einops import rearrange
@@ -39,6 +40,14 @@ class DownsampleMlpGeluConfig(ProjectorConfig):
     def grid_out(self, grid: Grid) -> Grid:
         return Grid(-(-grid.rows // self.merge), -(-grid.cols // self.merge))
 
+    def widths(self, *, in_dim: int, out_dim: int) -> list[int]:
+        """Widths that the linear layers connect, from the merged features to the decoder."""
+        return [in_dim * self.merge**2, *[out_dim * self.mlp_ratio] * max(self.depth - 1, 1), out_dim]
+
+    def forward_flops(self, grid: Grid, *, in_dim: int, out_dim: int) -> int:
+        weights = sum(a * b for a, b in pairwise(self.widths(in_dim=in_dim, out_dim=out_dim)))
+        return 2 * self.grid_out(grid).area * weights
+
     @model_validator(mode="before")
     @classmethod
     def _refuse_token_pooling(cls, data: Any) -> Any:
@@ -59,8 +68,7 @@ class DownsampleMlpGelu(Projector):
 
     def __init__(self, config: DownsampleMlpGeluConfig, *, in_dim: int, out_dim: int) -> None:
         super().__init__(config, in_dim=in_dim, out_dim=out_dim)
-        hidden = [out_dim * config.mlp_ratio] * max(config.depth - 1, 1)
-        self.layers = gelu_mlp([in_dim * config.merge**2, *hidden, out_dim], bias=config.use_bias)
+        self.layers = gelu_mlp(config.widths(in_dim=in_dim, out_dim=out_dim), bias=config.use_bias)
 
     def forward(self, x_NYXW: Tensor) -> Tensor:
         self.require_width(x_NYXW)

@@ -47,6 +47,9 @@ class LinearConfig(PoolingConfig):
     type: Literal["linear"] = "linear"
     """Tag of the projector."""
 
+    def layer_weights(self, *, in_dim: int, out_dim: int) -> int:
+        return in_dim * out_dim
+
 
 @projectors.register(LinearConfig)
 class Linear(Projector):

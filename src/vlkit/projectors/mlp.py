@@ -29,6 +29,9 @@ class MlpGeluConfig(PoolingConfig):
     depth: int = Field(default=2, ge=1)
     """Number of linear layers: W to D, then D to D."""
 
+    def layer_weights(self, *, in_dim: int, out_dim: int) -> int:
+        return in_dim * out_dim + (self.depth - 1) * out_dim**2
+
 
 @projectors.register(MlpGeluConfig)
 class MlpGelu(Projector):

@@ -24,6 +24,14 @@ class PoolingConfig(ProjectorConfig):
     def grid_out(self, grid: Grid) -> Grid:
         return Grid(grid.rows // self.merge, grid.cols // self.merge)
 
+    def forward_flops(self, grid: Grid, *, in_dim: int, out_dim: int) -> int:
+        pooling = 4 * in_dim**2 if self.token_pooling else 0
+        return 2 * self.grid_out(grid).area * (pooling + self.layer_weights(in_dim=in_dim, out_dim=out_dim))
+
+    def layer_weights(self, *, in_dim: int, out_dim: int) -> int:
+        """Weights of the linear layers after the pooling, without biases."""
+        return 0
+
 
 class TokenPooling(nn.Linear):
     """Linear layer on the channels of 2 x 2 features: width 4W to W."""

@@ -1,0 +1,101 @@
+"""What a prompt with pictures takes of the device's memory, by arithmetic alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vlkit.cache.base import BLOCK, CachePolicyConfig, cache_policies
+from vlkit.cache.policies import OffloadConfig
+from vlkit.decoders.base import DecoderConfig
+from vlkit.description.costs import Context
+from vlkit.description.parameters import Parameters
+from vlkit.description.unknown import add, larger, multiply
+from vlkit.vlm_config import VLMConfig
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes, on the device unless said otherwise; None where a part does not tell.
+
+    Weights, cache and `read_per_token` are exact. Activations are estimates: the sum of the tensors that the code holds
+    at its hungriest line, for one sample, without gradients, prefilled in one pass. What an allocator or a library
+    takes for itself comes on top.
+
+    Args:
+        policy: tag of the cache policy.
+        weights: all parameters.
+        cache_per_token: keys and values, or latents, of one position in all layers.
+        cache: what all layers reserve for all positions, in blocks of 256, wherever it lives.
+        cache_on_device: the part of `cache` on the device; "offload" keeps one layer there, any other policy counts in
+            full.
+        vision: pixels (as given, put together and converted), the prompt's embeddings, and all views in the encoder at
+            once. Projector and layout need less.
+        prefill: pixels, then the decoder on the prompt, or the logits of the last position in two types.
+        decode: the decoder on one token, or its logits.
+        peak: weights, and the larger of `vision` and of cache with `prefill` or `decode`.
+        read_per_token: least that one decoded token reads, which bounds its speed: active weights of the decoder, and
+            the cache of all positions.
+    """
+
+    policy: str
+    weights: int | None
+    cache_per_token: int | None
+    cache: int | None
+    cache_on_device: int | None
+    vision: int | None
+    prefill: int | None
+    decode: int | None
+    peak: int | None
+    read_per_token: int | None
+
+    @classmethod
+    def estimate(
+        cls,
+        config: VLMConfig,
+        *,
+        views: int,
+        context: Context,
+        parameters: Parameters,
+        itemsize: int,
+        policy: str | CachePolicyConfig,
+    ) -> Memory:
+        """Memory of one sample, `itemsize` being the bytes of one number.
+
+        Raises:
+            RegistryError: if there is no such cache policy.
+        """
+        cache_config, decoder = cache_policies.resolve(policy), config.decoder
+        last = max(context.positions, 1)
+        pixels = views * 3 * config.tile_size.width * config.tile_size.height
+        copies = 4 if itemsize == 4 else 4 + itemsize
+        embeds = context.prefill * decoder.dim * itemsize
+        logits = decoder.vocabulary * (itemsize + 4)
+        weights, read = multiply(itemsize, parameters.total), multiply(itemsize, parameters["decoder"].active)
+        per_token = decoder.cached_values() * itemsize or None
+        cache = multiply(-(-context.positions // BLOCK) * BLOCK, per_token)
+        layers = decoder.num_layers if isinstance(cache_config, OffloadConfig) else 1
+        on_device = None if cache is None else cache // max(layers, 1)
+        encoder = multiply(views, config.encoder.activation_bytes(itemsize) or None)
+        vision = add((pixels * (4 + copies) + embeds, encoder)) if views else 0
+        prefill = add((4 * pixels, _pass_bytes(decoder, context.prefill, context.prefill, itemsize, logits)))
+        decode = _pass_bytes(decoder, 1, last, itemsize, logits)
+        decoding = add((on_device, larger(prefill, decode)))
+        return cls(
+            policy=cache_config.type,
+            weights=weights,
+            cache_per_token=per_token,
+            cache=cache,
+            cache_on_device=on_device,
+            vision=vision,
+            prefill=prefill,
+            decode=decode,
+            peak=add((weights, larger(vision, decoding))),
+            read_per_token=add((read, multiply(context.positions, per_token))),
+        )
+
+
+def _pass_bytes(decoder: DecoderConfig, new: int, seen: int, itemsize: int, logits: int) -> int | None:
+    if new == 0:
+        return 0
+    activations = decoder.activation_bytes(new, seen, itemsize)
+    return max(activations, logits) if activations else None
