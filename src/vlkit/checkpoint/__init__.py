@@ -3,7 +3,6 @@
 No pickle and no code from a checkpoint is ever loaded.
 """
 
-from vlkit.checkpoint.atomic import write_json
 from vlkit.checkpoint.files import WeightFiles
 from vlkit.checkpoint.hub import resolve_folder
 from vlkit.checkpoint.keymap import KeyMap, Slot
@@ -23,5 +22,4 @@ __all__ = [
     "named_tensors",
     "resolve_folder",
     "save",
-    "write_json",
 ]

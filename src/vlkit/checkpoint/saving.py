@@ -10,10 +10,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from vlkit.checkpoint.atomic import explained, stage, sync_folder, write_json
 from vlkit.checkpoint.files import INDEX, SINGLE, read_index
 from vlkit.checkpoint.header import DTYPES, MAX_NAME_LENGTH, render_header
 from vlkit.errors import CheckpointError
+from vlkit.files import explained, stage, sync_folder, write_json
 
 CHUNK_BYTES = 1 << 26
 UNITS = {unit: 1000**i for i, unit in enumerate(["b", "kb", "mb", "gb", "tb"])} | {

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from vlkit.builder import fresh_weights
-from vlkit.checkpoint.atomic import write_json
 from vlkit.checkpoint.files import WeightFiles
 from vlkit.checkpoint.header import Entry
 from vlkit.checkpoint.hub import resolve_folder
@@ -24,6 +23,7 @@ from vlkit.decoders.deepseek_v2 import DeepseekV2Config
 from vlkit.description import Description
 from vlkit.description import describe as describe_config
 from vlkit.errors import CheckpointError, ConfigError, did_you_mean
+from vlkit.files import write_json
 from vlkit.models.deepseek_vl2.config import NATIVE, DeepseekVLV2Config
 from vlkit.models.deepseek_vl2.keys import EMBEDDING, HEAD, KEYMAP, TIED_KEYMAP
 from vlkit.models.deepseek_vl2.model import DeepseekVLV2

@@ -10,7 +10,7 @@ import tokenizers
 from torch import Tensor
 
 from vlkit.errors import CheckpointError, InputError
-from vlkit.processing.files import read_json, read_text, write_json, write_text
+from vlkit.files import read_json, read_text, write_json, write_text
 
 TOKENIZER_LIMIT = 128 * 2**20
 """Most bytes that a tokenizer.json may have."""
@@ -157,7 +157,7 @@ class Tokenizer:
             chat_template: Jinja template for engines that read one; a template of the settings goes first.
 
         Raises:
-            InputError: if the folder cannot be written to.
+            CheckpointError: if the folder cannot be written to.
         """
         folder = Path(folder)
         added = self._backend.get_added_tokens_decoder()
@@ -174,7 +174,7 @@ class Tokenizer:
             "additional_special_tokens": extra,
         }
         write_text(folder / "tokenizer.json", self._backend.to_str(pretty=True))
-        write_json(folder / "tokenizer_config.json", settings)
+        write_json(folder / "tokenizer_config.json", dict(sorted(settings.items())))
         write_json(folder / "special_tokens_map.json", {**self.names, "additional_special_tokens": extra})
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, cast
 
 from vlkit.builder import VLMBuilder
 from vlkit.errors import ConfigError, did_you_mean
@@ -30,3 +30,7 @@ class DeepseekVLV2Builder(VLMBuilder[DeepseekVLV2]):
                 raise ConfigError(f"{start!r} is not a preset; {did_you_mean(start, presets)}")
             start = presets[start]
         super().__init__(start)
+
+    @property
+    def config(self) -> DeepseekVLV2Config:
+        return cast(DeepseekVLV2Config, super().config)

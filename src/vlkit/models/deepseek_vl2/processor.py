@@ -14,11 +14,11 @@ from torch import Tensor
 
 from vlkit.config import Config
 from vlkit.errors import ConfigError, ContextLengthError, InputError, did_you_mean
+from vlkit.files import read_json, write_json
 from vlkit.layouts import Layout1DConfig, Layout2DConfig, LayoutConfig
 from vlkit.models.deepseek_vl2.config import NATIVE, DeepseekVLV2Config
 from vlkit.notation import Grid
 from vlkit.processing.batching import PaddingSide, ProcessorOutput, Sample, collate, split_rows
-from vlkit.processing.files import read_json, write_json
 from vlkit.processing.image import MAX_PIXELS, Picture, load, pixels, views
 from vlkit.processing.request import RequestReader, only_one
 from vlkit.processing.sequence import TokenSequence, count_tags
@@ -184,7 +184,7 @@ class DeepseekVLV2Processor:
         The settings of the layout are the model's and go to its config.json.
 
         Raises:
-            InputError: if the folder cannot be written to.
+            CheckpointError: if the folder cannot be written to.
         """
         folder = Path(folder)
         write_json(folder / "processor_config.json", self.config.model_dump(mode="json", exclude_none=True))
