@@ -16,8 +16,25 @@ ATTENTION = 2e-5
 
 EXACT = 1e-10
 """Two orders of the same float64 sums."""
+GRADIENT = 1e-8
+"""The same for gradients of sums of squares through several layers, which reach some hundreds."""
 ROTATED = 1e-4
 """Float64 sums behind rotary tables for different positions; the tables are float32, so that an angle of some hundred
 radians is known to 3e-5."""
 BFLOAT16 = 5e-2
 """Results of order one in bfloat16, which has 8 significant bits."""
+
+VISION_TOWER = 1e-4
+"""Tower of golden a1 to a4 in float32, where the reference moves by 9.4e-6."""
+EMBEDDINGS = 3e-5
+"""Projector's output and embeddings of golden a1 to a4 in float32, where the reference moves by 3e-6."""
+LOGITS = 2e-4
+"""Logits and hidden states of golden a1 to a4 in float32, where the reference moves by 4.3e-5."""
+CACHE = 1e-4
+"""Cached values of golden a1 to a4 in float32, where the reference moves by 1.6e-5."""
+ROUTING = 2e-5
+"""Routing weights of golden a1 to a4 in float32, where the reference moves by 4e-6."""
+LOSS = 2e-5
+"""Loss of golden a1 to a4 in float32, where the reference moves by 1.4e-6."""
+ROUNDED_LOGITS = 1e-5
+"""Logits of float64 models: they are handed out in float32, whose neighbours around ten are 1e-6 apart."""

@@ -71,6 +71,13 @@ class ImageInputs:
                 rule=f"float[{samples}, n, 3, height, width] with n of at least {needed} for tile grids "
                 f"{[[str(tiles) for tiles in grids] for grids in tile_grids]}",
             )
+        unused = torch.arange(images.shape[1]) >= torch.tensor(inputs.views)[:, None]
+        if bool(images[unused.to(images.device)].any()):
+            raise ShapeError(
+                f"images has pixels behind the {inputs.views} views of each sample that images_spatial_crop names",
+                rule="what is behind a sample's views is zero",
+                remedy="name every image in images_spatial_crop, and give it its places in the text",
+            )
         return inputs
 
     @property

@@ -1,0 +1,229 @@
+"""Laws of running a model: however a prompt is cut, cached and batched, the answer is that of the plain loop."""
+
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor, nn
+from torch.testing import assert_close
+
+import vlkit
+from tests.refusal import refuse_to_run
+from tests.small_models import PAD, Case, cache_of, cases, logits_of, random_model
+from tests.strategies import seeds
+from tests.tolerances import EXACT, ROUNDED_LOGITS
+from vlkit.decoders import DeepseekV2Config
+from vlkit.errors import ConfigError, ContextLengthError, InputError, VlkitError
+from vlkit.models.deepseek_vl2.model import DeepseekVLV2
+
+STEPS = 5
+policies = st.sampled_from(["resident", "offload"])
+
+
+def plain_loop(model: DeepseekVLV2, batch: dict[str, Tensor], ends: tuple[int, ...]) -> Tensor:
+    """Greedy ids, the whole sequence run anew for each."""
+    inputs = dict(batch)
+    mask = inputs.pop("attention_mask")
+    embeds = model.prepare_inputs_embeds(**inputs)
+    ids: list[Tensor] = []
+    ended = torch.zeros(len(mask), dtype=torch.bool)
+    while len(ids) < STEPS and not ended.all():
+        chosen = model(inputs_embeds=embeds, attention_mask=mask).logits[:, -1].argmax(dim=-1)
+        ids.append(chosen.masked_fill(ended, PAD))
+        ended = ended | torch.isin(ids[-1], torch.tensor(ends))
+        embeds = torch.cat([embeds, model.decoder.embed(ids[-1][:, None])], dim=1)
+        mask = torch.cat([mask, torch.ones_like(mask[:, :1])], dim=1)
+    return torch.stack(ids, dim=1)
+
+
+@given(cases(), policies, st.none() | st.integers(1, 40), st.data())
+def test_generation_is_the_plain_loop(case: Case, policy: str, chunk_size: int | None, data: st.DataObject) -> None:
+    stop_ids = case.model.config.decoder.stop_ids
+    own = data.draw(st.none() | st.just(()) | st.lists(st.integers(0, 47), max_size=20).map(tuple))
+    expected = plain_loop(case.model, case.batch, stop_ids if own is None else own)
+    settings: dict[str, Any] = {"cache": policy, "chunk_size": chunk_size, "eos_token_id": own}
+    assert torch.equal(case.model.generate(**case.batch, max_new_tokens=STEPS, **settings), expected)
+
+
+@given(cases(all_experts_active=True), st.sampled_from([0.0, 1.0]), st.integers(0, 1000))
+def test_a_row_says_what_its_sample_says_alone(case: Case, temperature: float, seed: int) -> None:
+    settings: dict[str, Any] = {"max_new_tokens": STEPS, "temperature": temperature, "repetition_penalty": 1.3}
+    batch = case.model.generate(**case.batch, **settings, seed=seed)
+    for row in range(len(case.samples)):
+        alone = case.model.generate(**case.alone(row), **settings, seed=seed + row)[0].tolist()
+        assert batch[row].tolist() == alone + [PAD] * (batch.shape[1] - len(alone))
+
+
+@given(cases(), st.integers(1, 60), policies)
+def test_a_prompt_in_chunks_is_the_whole_prompt(case: Case, chunk_size: int, policy: str) -> None:
+    whole = case.model(**case.batch, cache="resident")
+    out = case.model.incremental_prefilling(**case.batch, chunk_size=chunk_size, cache=policy)
+    assert_close(logits_of(out), whole.logits[:, -1:], rtol=0, atol=ROUNDED_LOGITS)
+    assert torch.equal(out.inputs_embeds, whole.inputs_embeds)
+    assert not logits_of(out).requires_grad
+    real = case.batch["attention_mask"]
+    for ours, theirs in zip(cache_of(out).layers, whole.cache.layers, strict=True):
+        for in_chunks, at_once in zip(ours.tensors, theirs.tensors, strict=True):
+            assert not in_chunks.requires_grad
+            heads = (in_chunks, at_once) if in_chunks.ndim == 4 else (in_chunks[:, None], at_once[:, None])
+            chunked, plain = (values.transpose(1, 2)[real] for values in heads)
+            assert_close(chunked, plain, rtol=0, atol=EXACT)
+
+
+@given(cases(), st.data(), policies)
+def test_a_cached_beginning_changes_nothing_and_spares_its_pictures(
+    case: Case, data: st.DataObject, policy: str
+) -> None:
+    prompt = with_more_text(case.batch, data.draw(st.integers(0, 4)))
+    length = prompt["input_ids"].shape[1]
+    cut = data.draw(st.integers(1, length))
+    settings: dict[str, Any] = {"max_new_tokens": STEPS, "eos_token_id": ()}
+    expected = case.model.generate(**prompt, **settings)
+    embeds = case.model.prepare_inputs_embeds(**{k: v for k, v in prompt.items() if k != "attention_mask"})
+    begun = case.model(inputs_embeds=embeds[:, :cut], attention_mask=prompt["attention_mask"][:, :cut], cache=policy)
+    runs: list[nn.Module] = []
+    case.model.encoder.register_forward_pre_hook(lambda module, args: runs.append(module))
+    assert torch.equal(case.model.generate(**prompt, **settings, cache=begun.cache), expected)
+    assert len(runs) == int(prompt["images_seq_mask"][:, min(cut, length - 1) :].any())
+    assert torch.equal(case.model.generate(**prompt, **settings, cache=begun.cache), expected)
+
+
+def with_more_text(batch: dict[str, Tensor], count: int) -> dict[str, Tensor]:
+    rows = len(batch["input_ids"])
+    more = {
+        "input_ids": torch.arange(4, 4 + count).expand(rows, -1),
+        "attention_mask": torch.ones(rows, count, dtype=torch.bool),
+        "images_seq_mask": torch.zeros(rows, count, dtype=torch.bool),
+    }
+    return batch | {name: torch.cat([batch[name], values], dim=1) for name, values in more.items()}
+
+
+class Letters:
+    """A tokenizer whose ids are letters; special ones have no text."""
+
+    def decode(self, ids: list[int]) -> str:
+        return "".join(chr(60 + token) for token in ids if token > 3)
+
+
+@given(cases(most=1), st.data())
+def test_streamed_text_is_the_text_of_the_answer(case: Case, data: st.DataObject) -> None:
+    letters = Letters()
+    text = letters.decode(case.model.generate(**case.batch, max_new_tokens=8)[0].tolist())
+    pieces = list(case.model.stream(letters, **case.batch, max_new_tokens=8))
+    assert "".join(pieces) == text
+    stop = data.draw(st.sampled_from(sorted({text[i : i + 2] for i in range(len(text))} - {""}) or ["zz"]))
+    shorter = "".join(case.model.stream(letters, **case.batch, max_new_tokens=8, stop=stop))
+    assert shorter == text.split(stop)[0]
+
+
+@given(cases(), st.data())
+def test_a_stop_string_ends_its_row(case: Case, data: st.DataObject) -> None:
+    letters, ends = Letters(), case.model.config.decoder.stop_ids
+    free = case.model.generate(**case.batch, max_new_tokens=8).tolist()
+    texts = [letters.decode(row) for row in free]
+    stop = data.draw(st.sampled_from(sorted({text[i : i + 2] for text in texts for i in range(len(text))}) or ["zz"]))
+    ids = case.model.generate(**case.batch, max_new_tokens=8, stop=stop, tokenizer=letters).tolist()
+    needed = [
+        next((n for n in range(1, len(row)) if stop in letters.decode(row[:n]) or row[n - 1] in ends), len(row))
+        for row in free
+    ]
+    assert ids == [(row[:n] + [PAD] * 8)[: max(needed)] for row, n in zip(free, needed, strict=True)]
+
+
+def test_text_is_streamed_for_one_sample() -> None:
+    model = vlkit.build("mini")
+    with pytest.raises(InputError, match="2 samples"):
+        list(model.stream(Letters(), input_ids=torch.full((2, 3), 7)))
+    with pytest.raises(InputError, match="stop strings without a tokenizer"):
+        model.generate(input_ids=torch.full((2, 3), 7), stop="a")
+
+
+@given(cases(most=1), seeds)
+def test_running_leaves_no_trace(case: Case, seed: int) -> None:
+    torch.manual_seed(seed)
+    state = torch.get_rng_state()
+    weights = {name: value.clone() for name, value in case.model.state_dict().items()}
+    steps = iter(case.model.stream(Letters(), **case.batch, max_new_tokens=3, temperature=1.0, seed=3))
+    next(steps, None)
+    assert torch.is_grad_enabled()
+    assert torch.equal(torch.get_rng_state(), state)
+    assert all(torch.equal(value, weights[name]) for name, value in case.model.state_dict().items())
+    assert case.model.generate(**case.batch, max_new_tokens=0).shape == (1, 0)
+
+
+def small_context() -> DeepseekVLV2:
+    mini = vlkit.presets["mini"]
+    return random_model(mini.replace(decoder=mini.decoder.replace(max_position_embeddings=8)), 0)
+
+
+@pytest.mark.parametrize(
+    ("length", "settings", "message"),
+    [
+        (9, {"max_new_tokens": 1}, r"9 positions[\s\S]*has 8 \(max_position_embeddings\)[\s\S]*shorten the text"),
+        (9, {"max_new_tokens": 0}, "9 positions"),
+        (
+            6,
+            {"max_new_tokens": 4},
+            r"6 positions and max_new_tokens 4[\s\S]*at most 8[\s\S]*to 3 or less",
+        ),
+        (8, {"max_new_tokens": 2}, "8 positions and max_new_tokens 2"),
+        (3, {}, "max_new_tokens 64"),
+    ],
+)
+def test_more_than_the_context_is_refused_before_a_layer_runs(
+    length: int, settings: dict[str, Any], message: str
+) -> None:
+    model = small_context()
+    for part in (model.encoder, model.decoder.get_submodule("layers.0")):
+        part.register_forward_pre_hook(refuse_to_run)
+    with pytest.raises(ContextLengthError, match=message):
+        model.generate(input_ids=torch.full((1, length), 7), **settings)
+    if length > 8:
+        with pytest.raises(ContextLengthError, match=message):
+            model.incremental_prefilling(input_ids=torch.full((1, length), 7), chunk_size=4)
+
+
+@pytest.mark.parametrize("length", [1, 6, 8])
+def test_the_whole_context_can_be_used(length: int) -> None:
+    ids = small_context().generate(input_ids=torch.full((1, length), 7), max_new_tokens=9 - length, eos_token_id=())
+    assert ids.shape == (1, 9 - length)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message", "error"),
+    [
+        ({"max_new_tokens": "5"}, r"max_new_tokens is '5'[\s\S]*whole number, 0 or more", InputError),
+        ({"max_new_tokens": -1}, "max_new_tokens is -1", InputError),
+        ({"chunk_size": 0}, r"chunk_size is 0[\s\S]*1 or more", InputError),
+        ({"chunk_size": 2.5}, r"chunk_size is 2\.5", InputError),
+        ({"eos_token_id": "</s>"}, r"eos_token_id is '</s>'[\s\S]*0 to 639", InputError),
+        ({"eos_token_id": 1.5}, r"eos_token_id is 1\.5", InputError),
+        ({"eos_token_id": (1, 640)}, "eos_token_id is 640", InputError),
+        ({"pad_token_id": -1}, "pad_token_id is -1", InputError),
+        ({"temperature": -0.5}, "temperature: .*greater than or equal to 0", ConfigError),
+        ({"top_p": 0.0}, "top_p: ", ConfigError),
+        ({"cache": "ofload"}, "did you mean 'offload'", VlkitError),
+        ({"cache": 3}, "int 3 names none of the cache_policies", VlkitError),
+    ],
+)
+def test_settings_out_of_range_are_refused_before_a_layer_runs(
+    settings: dict[str, Any], message: str, error: type[VlkitError]
+) -> None:
+    model = vlkit.build("mini")
+    model.decoder.get_submodule("layers.0").register_forward_pre_hook(refuse_to_run)
+    with pytest.raises(error, match=message):
+        model.generate(input_ids=torch.full((1, 3), 7), **settings)
+
+
+def test_end_tokens_of_a_config_that_the_vocabulary_lacks_never_occur() -> None:
+    mini = vlkit.presets["mini"]
+    decoder = mini.decoder
+    assert isinstance(decoder, DeepseekV2Config)
+    model = random_model(mini.replace(decoder=decoder.replace(eos_token_id=100001, pad_token_id=100002)), 0)
+    prompt = torch.full((2, 3), 7)
+    ids = model.generate(input_ids=prompt, max_new_tokens=6)
+    assert torch.equal(ids, random_model(mini, 0).generate(input_ids=prompt, max_new_tokens=6, eos_token_id=()))
+    end = int(ids[0, 2])
+    assert model.generate(input_ids=prompt, max_new_tokens=6, eos_token_id=end).shape[1] <= 3
