@@ -14,13 +14,14 @@ import vlkit
 
 LEVELS = (
     {"errors"},
-    {"notation", "config"},
+    {"notation", "config", "files"},
     {"registry", "tiling"},
     {"cache"},
     {"nn"},
     {"encoders", "projectors", "layouts", "decoders"},
-    {"checkpoint", "generation", "processing"},
-    {"vlm_config", "image_inputs", "text_inputs", "generate"},
+    {"checkpoint", "generation", "processing", "drawing"},
+    {"text_inputs"},
+    {"vlm_config", "image_inputs", "generate"},
     {"vlm"},
     {"builder", "description"},
     {"models"},
@@ -29,14 +30,14 @@ LEVELS = (
 )
 """From the bottom up; a part imports from lower levels and from itself, never from its own level or above."""
 
-SERVICES = {"checkpoint", "generation", "processing"}
+SERVICES = {"checkpoint", "generation", "processing", "drawing"}
 """Know tensors, files and text, but no part of a model: they import only each other and `SERVICES_KNOW`."""
-SERVICES_KNOW = {"errors", "notation", "config", "tiling", "layouts"}
+SERVICES_KNOW = {"errors", "notation", "config", "files", "tiling", "layouts"}
 
 ONLY_IN: dict[str, tuple[str, ...]] = {
     "huggingface_hub": ("checkpoint/hub.py",),
     "tokenizers": ("processing/",),
-    "PIL": ("processing/", "models/", "cli/"),
+    "PIL": ("processing/", "drawing/", "models/", "cli/"),
     "typer": ("cli/",),
     "rich": ("cli/",),
     "transformers": (),

@@ -125,6 +125,10 @@ class Decoder(nn.Module):
             cache: earlier positions, to which the new ones are appended.
             output_hidden_states: whether to keep every layer's input.
             output_routing: whether to keep the routing of layers with experts.
+
+        Raises:
+            ContextLengthError: if there are more positions than the decoder has.
+            ShapeError: if the mask does not fit the embeddings and the cache.
         """
         raise NotImplementedError
 

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from vlkit.cache.base import KVCache, LayerCache
 from vlkit.decoders.base import Decoder, DecoderConfig, DecoderOutput, decoders
-from vlkit.errors import ConfigError
+from vlkit.errors import ConfigError, ShapeError
 from vlkit.nn.attention import MHA, MHAConfig, padded_causal_mask
 from vlkit.nn.balance import batch_balance_loss, sequence_balance_loss
 from vlkit.nn.mla import MLA, MLAConfig
@@ -206,8 +206,8 @@ class DeepseekV2(Decoder):
         for name, parameter in self.named_parameters():
             if parameter.ndim > 1:
                 nn.init.normal_(parameter, std=self.config.initializer_range)
-            elif name.endswith("bias"):
-                nn.init.zeros_(parameter)
+            else:
+                nn.init.constant_(parameter, 0.0 if name.endswith("bias") else 1.0)
 
     def embed(self, input_ids: Tensor) -> Tensor:
         return self.embed_tokens(input_ids)
@@ -225,7 +225,12 @@ class DeepseekV2(Decoder):
         batch, new, _ = x_BTD.shape
         past = cache.length if cache else 0
         self.require_context(past + new)
-        mask_BS = cache.extend_mask(new, attention_mask, batch=batch) if cache else attention_mask
+        if cache is None and attention_mask is not None and attention_mask.shape != (batch, new):
+            raise ShapeError(
+                f"attention_mask of shape {list(attention_mask.shape)} for embeddings of shape {list(x_BTD.shape)}",
+                rule=f"without a cache it covers exactly these positions: [{batch}, {new}]",
+            )
+        mask_BS = attention_mask if cache is None else cache.extend_mask(new, attention_mask, batch=batch)
         if position_ids is None:
             position_ids = torch.arange(past, past + new, device=x_BTD.device).expand(batch, new)
         rotation = self.rope(position_ids)
