@@ -7,11 +7,12 @@ import reprlib
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Self, TypeVar
 
 from pydantic import (
     BaseModel,
     ConfigDict,
+    Field,
     ModelWrapValidatorHandler,
     SerializationInfo,
     SerializerFunctionWrapHandler,
@@ -29,6 +30,13 @@ else:
     ModelMetaclass = type(BaseModel)
 
 T = TypeVar("T")
+
+Width = Annotated[int, Field(ge=1, le=2**20)]
+"""A width or rank; the bound keeps a config of unknown origin from asking for more than any machine has."""
+Count = Annotated[int, Field(ge=1, le=2**14)]
+"""A number of heads, experts, tiles, or of pixels along a side."""
+Depth = Annotated[int, Field(ge=1, le=2**10)]
+"""A number of layers."""
 
 _SHORT = reprlib.Repr()
 _SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxother = 1, 80, 80

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field, model_validator
 
-from vlkit.config import Config
+from vlkit.config import Config, Count
 from vlkit.decoders.base import AnyDecoder
 from vlkit.encoders.base import AnyEncoder
 from vlkit.errors import ConfigError
@@ -12,6 +12,9 @@ from vlkit.layouts.base import AnyLayout
 from vlkit.notation import Grid, Size
 from vlkit.projectors.base import AnyProjector
 from vlkit.tiling import Tiling, tile_grid
+
+MAX_FEATURES = 2**20
+"""Most features of one picture: far beyond any context, but few enough that no config can exhaust memory with it."""
 
 
 class VLMConfig(Config):
@@ -29,7 +32,7 @@ class VLMConfig(Config):
     """Order of the image tokens."""
     decoder: AnyDecoder
     """Language model."""
-    candidate_resolutions: tuple[tuple[int, int], ...] = Field(min_length=1)
+    candidate_resolutions: tuple[tuple[Count, Count], ...] = Field(min_length=1, max_length=1024)
     """Widths and heights that a picture may be fitted to; the first is the size of a tile."""
 
     @property
@@ -73,4 +76,11 @@ class VLMConfig(Config):
             )
         self.projector.check(in_dim=self.encoder.feature_dim, out_dim=self.decoder.dim)
         self.layout.check(self.tile_grids)
+        features = max((1 + tiles.area) * self.grid.area for tiles in self.tile_grids)
+        if features > MAX_FEATURES:
+            raise ConfigError(
+                f"the largest candidate resolution has {features} features",
+                rule=f"a picture has at most {MAX_FEATURES}",
+                remedy="drop large resolutions, or merge more features",
+            )
         return self

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vlkit.cache.base import KVCache, LayerCache
+from vlkit.config import Depth, Width
 from vlkit.decoders.base import Decoder, DecoderConfig, DecoderOutput, decoders
 from vlkit.errors import ConfigError, ShapeError
 from vlkit.nn.attention import MHA, MHAConfig, padded_causal_mask
@@ -30,13 +31,13 @@ class DeepseekV2Config(DecoderConfig):
 
     type: Literal["deepseek_v2"] = "deepseek_v2"
     """Tag of the decoder."""
-    vocab_size: int = Field(default=102400, ge=1)
+    vocab_size: int = Field(default=102400, ge=1, le=2**24)
     """Number of token ids."""
-    hidden_size: int = Field(default=2048, ge=1)
+    hidden_size: Width = 2048
     """Width D."""
-    num_hidden_layers: int = Field(default=27, ge=1)
+    num_hidden_layers: Depth = 27
     """Number of layers."""
-    intermediate_size: int = Field(default=10944, ge=1)
+    intermediate_size: Width = 10944
     """Hidden width F of the dense layers."""
     attention: Annotated[MHAConfig | MLAConfig, Field(discriminator="type")] = MLAConfig()
     """Multi-head or latent attention."""
@@ -48,7 +49,7 @@ class DeepseekV2Config(DecoderConfig):
     """Base of the rotary frequencies."""
     rope_scaling: AnyRopeScaling | None = None
     """How contexts beyond the trained length are reached."""
-    max_position_embeddings: int = Field(default=4096, ge=1)
+    max_position_embeddings: int = Field(default=4096, ge=1, le=2**30)
     """Longest sequence; linear scaling multiplies it, dynamic scaling lifts it, YaRN files give the stretched one."""
     tie_word_embeddings: bool = False
     """Whether the head is the transposed embedding."""

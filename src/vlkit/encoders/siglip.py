@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
+from vlkit.config import Count, Depth, Width
 from vlkit.encoders.base import Encoder, EncoderConfig, encoders
 from vlkit.errors import ConfigError, ShapeError
 from vlkit.nn.attention_pool import AttentionPool
@@ -28,17 +29,17 @@ class SigLIPConfig(EncoderConfig):
 
     type: Literal["siglip"] = "siglip"
     """Tag of the encoder."""
-    image_size: int | tuple[int, int] = 384
+    image_size: Count | tuple[Count, Count] = 384
     """Side of a square tile, or its width and height, in pixels; a remainder of the patch size is left unused."""
-    patch_size: int = Field(default=14, ge=1)
+    patch_size: Count = 14
     """Side of a patch in pixels."""
-    width: int = Field(default=1152, ge=1)
+    width: Width = 1152
     """Feature width W."""
-    layers: int = Field(default=27, ge=1)
+    layers: Depth = 27
     """Number of transformer blocks."""
-    heads: int = Field(default=16, ge=1)
+    heads: Count = 16
     """Attention heads; they divide the width."""
-    mlp_ratio: float = Field(default=3.7362, gt=0)
+    mlp_ratio: float = Field(default=3.7362, gt=0, le=64)
     """Hidden width of the block's MLP is `int(width * mlp_ratio)`."""
     class_token: bool = False
     """Whether a class token stands before the patches; `forward` leaves it out of the grid."""

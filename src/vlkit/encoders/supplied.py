@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, PositiveInt
+from pydantic import PositiveInt
 
+from vlkit.config import Width
 from vlkit.encoders.base import Encoder, EncoderConfig, encoders
 from vlkit.errors import ConfigError
 from vlkit.notation import Grid, Size
@@ -16,7 +17,7 @@ class SuppliedEncoderConfig(EncoderConfig):
 
     type: Literal["supplied"] = "supplied"
     """Tag of the encoder."""
-    width: int = Field(ge=1)
+    width: Width
     """Width W of its features."""
     image_size: tuple[PositiveInt, PositiveInt]
     """Width and height in pixels of the tiles it takes."""

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Literal
 
 import torch
-from pydantic import Field
 from torch import Tensor
 
+from vlkit.config import Count
 from vlkit.errors import ConfigError
 from vlkit.layouts.base import Layout, LayoutConfig, layouts
 from vlkit.notation import Grid
@@ -24,7 +24,7 @@ class Layout1DConfig(LayoutConfig):
     """Tag of the layout."""
     global_view: Literal["head", "tail"] = "head"
     """Whether the global view stands before or after the tiles."""
-    max_tiles: int = Field(default=23, ge=1)
+    max_tiles: Count = 23
     """Most tiles that an image can have; there are `max_tiles + 1` indicators (upstream: one per candidate resolution,
     23 in the released configs)."""
 

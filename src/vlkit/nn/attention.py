@@ -6,12 +6,11 @@ from typing import Literal
 
 import torch
 from einops import rearrange
-from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vlkit.cache.base import LayerCache
-from vlkit.config import Config
+from vlkit.config import Config, Count, Width
 from vlkit.nn.rope import Rotation, rotate
 
 ROTATION_BYTES = 12
@@ -23,11 +22,11 @@ class MHAConfig(Config):
 
     type: Literal["mha"] = "mha"
     """Tag of the attention."""
-    num_attention_heads: int = Field(default=10, ge=1)
+    num_attention_heads: Count = 10
     """Query heads H."""
-    num_key_value_heads: int | None = Field(default=None, ge=1)
+    num_key_value_heads: Count | None = None
     """Key/value heads G, a divisor of H; None: as many as query heads."""
-    head_dim: int | None = Field(default=None, ge=2)
+    head_dim: Width | None = None
     """Width K of a head; None: decoder width / query heads."""
     attention_bias: bool = False
     """Whether the four projections have biases."""

@@ -13,7 +13,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from vlkit.cache.base import LayerCache
-from vlkit.config import Config
+from vlkit.config import Config, Count, Width
 from vlkit.nn.attention import attend, padded_causal_mask
 from vlkit.nn.norm import RMSNorm
 from vlkit.nn.rope import Rotation, rotate
@@ -24,17 +24,17 @@ class MLAConfig(Config):
 
     type: Literal["mla"] = "mla"
     """Tag of the attention."""
-    num_attention_heads: int = Field(default=16, ge=1)
+    num_attention_heads: Count = 16
     """Heads H."""
-    q_lora_rank: int | None = Field(default=None, ge=1)
+    q_lora_rank: Width | None = None
     """Rank of the queries' own latent; None: one full projection."""
-    kv_lora_rank: int = Field(default=512, ge=1)
+    kv_lora_rank: Width = 512
     """Rank R of the latent of keys and values."""
-    qk_nope_head_dim: int = Field(default=128, ge=1)
+    qk_nope_head_dim: Width = 128
     """Width of the part of queries and keys that is not rotated."""
-    qk_rope_head_dim: int = Field(default=64, ge=2, multiple_of=2)
+    qk_rope_head_dim: int = Field(default=64, ge=2, le=2**20, multiple_of=2)
     """Width of the rotated part, whose key is shared by all heads."""
-    v_head_dim: int = Field(default=128, ge=1)
+    v_head_dim: Width = 128
     """Width V of the values."""
     attention_bias: bool = False
     """Whether the first query projection (with a rank), the latent's and the output projection have biases."""

@@ -13,6 +13,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vlkit.config import Count, Depth, Width
 from vlkit.nn.mlp import GatedMLP
 from vlkit.nn.router import Router, RouterConfig, Routing
 
@@ -20,13 +21,13 @@ from vlkit.nn.router import Router, RouterConfig, Routing
 class MoEConfig(RouterConfig):
     """Routed and shared experts, which layers have them, and how their load is balanced in training."""
 
-    moe_intermediate_size: int = Field(default=1408, ge=1)
+    moe_intermediate_size: Width = 1408
     """Hidden width F of one expert."""
-    n_shared_experts: int | None = Field(default=None, ge=1)
+    n_shared_experts: Count | None = None
     """Experts that every token uses, computed as one MLP of `n_shared_experts * moe_intermediate_size`; None: none."""
-    first_k_dense_replace: int = Field(default=0, ge=0)
+    first_k_dense_replace: int = Field(default=0, ge=0, le=2**10)
     """Number of leading layers with an ordinary MLP."""
-    moe_layer_freq: int = Field(default=1, ge=1)
+    moe_layer_freq: Depth = 1
     """Only layers whose index is a multiple of this have experts."""
     aux_loss_alpha: float = Field(default=0.001, ge=0)
     """Weight of the balance loss in training."""

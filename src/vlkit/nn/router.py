@@ -11,28 +11,28 @@ from typing import Literal
 
 import torch
 from einops import rearrange
-from pydantic import Field, model_validator
+from pydantic import model_validator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vlkit.config import Config
+from vlkit.config import Config, Count
 from vlkit.errors import ConfigError
 
 
 class RouterConfig(Config):
     """How experts are scored and chosen."""
 
-    n_routed_experts: int = Field(default=64, ge=1)
+    n_routed_experts: Count = 64
     """Experts E."""
-    num_experts_per_tok: int = Field(default=6, ge=1)
+    num_experts_per_tok: Count = 6
     """Active experts A per token."""
     scoring_func: Literal["softmax", "sigmoid"] = "softmax"
     """From logits to scores."""
     topk_method: Literal["greedy", "group_limited_greedy", "noaux_tc"] = "greedy"
     """Best of all; best of the best groups; or best of the best groups after a learned-by-rule correction bias."""
-    n_group: int = Field(default=1, ge=1)
+    n_group: Count = 1
     """Groups that the experts are divided into (not used by `greedy`)."""
-    topk_group: int = Field(default=1, ge=1)
+    topk_group: Count = 1
     """Groups that a token may use (not used by `greedy`)."""
     norm_topk_prob: bool = False
     """Whether the weights of a token's experts are divided by their sum (only for more than one expert)."""

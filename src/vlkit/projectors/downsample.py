@@ -9,10 +9,11 @@ from itertools import pairwise
 from typing import Any, Literal
 
 from einops import rearrange
-from pydantic import Field, model_validator
+from pydantic import model_validator
 from torch import Tensor
 from torch.nn import functional as F
 
+from vlkit.config import Count, Depth
 from vlkit.errors import ConfigError
 from vlkit.notation import Grid
 from vlkit.projectors.base import Projector, ProjectorConfig, projectors
@@ -24,11 +25,11 @@ class DownsampleMlpGeluConfig(ProjectorConfig):
 
     type: Literal["downsample_mlp_gelu"] = "downsample_mlp_gelu"
     """Tag of the projector."""
-    depth: int = Field(default=2, ge=1)
+    depth: Depth = 2
     """Number of linear layers; 1 means the same as 2, as upstream."""
-    mlp_ratio: int = Field(default=1, ge=1)
+    mlp_ratio: Count = 1
     """Hidden width is `mlp_ratio` times the decoder's."""
-    downsample_ratio: int = Field(default=2, ge=1)
+    downsample_ratio: Count = 2
     """Side of the merged block; the grid is padded with zeros at the bottom and right to a multiple of it."""
     use_bias: bool = True
     """Whether the linear layers have biases."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Literal
 
-from pydantic import Field
 from torch import Tensor, nn
 
+from vlkit.config import Depth
 from vlkit.projectors.base import Projector, projectors
 from vlkit.projectors.pooling import PoolingConfig, TokenPooling
 
@@ -26,7 +26,7 @@ class MlpGeluConfig(PoolingConfig):
 
     type: Literal["mlp_gelu"] = "mlp_gelu"
     """Tag of the projector."""
-    depth: int = Field(default=2, ge=1)
+    depth: Depth = 2
     """Number of linear layers: W to D, then D to D."""
 
     def layer_weights(self, *, in_dim: int, out_dim: int) -> int:

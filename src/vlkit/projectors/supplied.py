@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
-
+from vlkit.config import Count
 from vlkit.errors import ConfigError
 from vlkit.notation import Grid
 from vlkit.projectors.base import Projector, ProjectorConfig, projectors
@@ -16,7 +15,7 @@ class SuppliedProjectorConfig(ProjectorConfig):
 
     type: Literal["supplied"] = "supplied"
     """Tag of the projector."""
-    downsample: int = Field(default=1, ge=1)
+    downsample: Count = 1
     """Side of the block that it merges into one token; a remainder counts as a block."""
 
     @property
