@@ -218,3 +218,10 @@ def test_a_file_of_repeated_references_cannot_swell_the_message(tmp_path: Path) 
     with pytest.raises(ConfigError) as caught:
         MlpGeluConfig.from_file(path)
     assert len(str(caught.value)) < 10_000
+
+
+def test_only_small_config_files_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vlkit.config.MAX_BYTES", 10)
+    (tmp_path / "a.json").write_text('{"a": 12345}')
+    with pytest.raises(ConfigError, match="longer than 10 bytes"):
+        read_mapping(tmp_path / "a.json")

@@ -31,6 +31,8 @@ else:
 
 T = TypeVar("T")
 
+MAX_BYTES = 16 * 2**20
+"""Most bytes that a config file may have."""
 Width = Annotated[int, Field(ge=1, le=2**20)]
 """A width or rank; the bound keeps a config of unknown origin from asking for more than any machine has."""
 Count = Annotated[int, Field(ge=1, le=2**14)]
@@ -149,6 +151,8 @@ def read_mapping(path: str | Path) -> dict[str, Any]:
     """
     path = Path(path)
     try:
+        if path.stat().st_size > MAX_BYTES:
+            raise ConfigError(f"{path} is longer than {MAX_BYTES} bytes", rule="config files are small")
         text = path.read_text(encoding="utf-8")
         match path.suffix.lower():
             case ".json":
