@@ -1,0 +1,67 @@
+"""The documentation: its code runs, its tables are true, and it covers every public module."""
+
+import re
+import runpy
+from pathlib import Path
+
+import pytest
+
+from tests.markdown import REASONS, ROOT, blocks, prepare, run_page
+from vlkit.notation import LEGEND
+
+DOCS = ROOT / "docs"
+PAGES = sorted(DOCS.rglob("*.md"))
+
+
+def name(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_code_of_a_page_runs_and_prints_what_the_page_says(
+    page: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    prepare(monkeypatch, tmp_path)
+    run_page(page)
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "README.md"], ids=name)
+def test_blocks_are_left_out_for_known_reasons_only(page: Path) -> None:
+    for block in blocks(page):
+        where = f"{name(page)}:{block.line}"
+        assert block.language, f"{where} names no language"
+        if block.comment.startswith("not run"):
+            assert block.comment in [f"not run: {reason}" for reason in REASONS], f"{where} is left out for no reason"
+        if block.is_output:
+            assert block.language == "text", f"{where} is output, so its language is text"
+        if block.snippet is not None:
+            assert block.snippet.is_file() and block.snippet.parent == ROOT / "examples", f"{where} shows no example"
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "README.md"], ids=name)
+def test_every_fence_is_seen(page: Path) -> None:
+    fences = re.findall(r"^\s*```", page.read_text(encoding="utf-8"), re.MULTILINE)
+    assert len(fences) == 2 * len(blocks(page))
+
+
+def test_notation_page_is_the_legend() -> None:
+    rows = re.findall(r"^\| `(\w)` \| (.+) \|$", (DOCS / "notation.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert {letter: meaning.replace("\\*", "*") for letter, meaning in rows} == LEGEND
+
+
+def test_every_module_is_on_a_reference_page() -> None:
+    text = "\n".join(page.read_text(encoding="utf-8") for page in (DOCS / "reference").glob("*.md"))
+    shown = re.findall(r"^::: (\S+)$", text, re.MULTILINE)
+    source = ROOT / "src"
+    modules = {
+        ".".join(file.relative_to(source).with_suffix("").parts)
+        for file in source.rglob("*.py")
+        if not file.stem.startswith("_")
+    }
+    assert set(shown) == modules, "list new modules on a page in docs/reference"
+    assert len(shown) == len(set(shown))
+
+
+def test_drawing_of_the_token_path_is_what_its_script_makes() -> None:
+    script = runpy.run_path(str(ROOT / "tools" / "make_docs_pictures.py"))
+    assert (DOCS / "assets" / "token-path.svg").read_text(encoding="utf-8") == script["token_path"]()
