@@ -25,7 +25,6 @@ LEVELS = (
     {"vlm"},
     {"builder", "description"},
     {"models"},
-    {"testing"},
     {"cli"},
 )
 """From the bottom up; a part imports from lower levels and from itself, never from its own level or above."""

@@ -203,7 +203,7 @@ class VLM(nn.Module):
     ) -> VLMOutput:
         kept_BTD = decoded.x_BTD if logits_to_keep is None else decoded.x_BTD[:, -logits_to_keep:]
         return VLMOutput(
-            logits=None if logits_to_keep == 0 else self.decoder.logits(kept_BTD).float(),
+            logits=None if logits_to_keep == 0 else self.wide_logits(kept_BTD),
             loss=None if labels is None else self.loss(decoded.x_BTD, labels),
             aux_loss=decoded.aux_loss,
             cache=cache,
@@ -227,8 +227,13 @@ class VLM(nn.Module):
         counted_BT = labels[:, 1:] != -100
         labels_M = labels[:, 1:][counted_BT]
         require_known("labels", labels_M, vocabulary=self.config.decoder.vocabulary)
-        logits_MV = self.decoder.logits(x_BTD[:, :-1][counted_BT]).float()
+        logits_MV = self.wide_logits(x_BTD[:, :-1][counted_BT])
         return F.cross_entropy(logits_MV, labels_M.long())
+
+    def wide_logits(self, x_BTD: Tensor) -> Tensor:
+        """Logits in float32, or in the model's type if that is wider."""
+        logits = self.decoder.logits(x_BTD)
+        return logits.to(torch.promote_types(logits.dtype, torch.float32))
 
     def open_cache(self, cache: CacheSpec) -> KVCache:
         """Cache to go on with: a new one of this policy, or the given one.
