@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 from PIL import Image
+from typer.testing import CliRunner
 
 import vlkit
-from vlkit.drawing.layout_picture import draw_layout
+from vlkit.cli import app
+from vlkit.drawing import draw_layout
 from vlkit.layouts import Layout1DConfig
 
 ROOT = Path(__file__).parents[1]
@@ -75,26 +78,33 @@ def _text(x: int, y: int, text: str, kind: str) -> str:
     return f'<text class="{kind}" x="{x}" y="{y}">{text}</text>'
 
 
+def demo_picture() -> Image.Image:
+    """What `vlkit demo` draws, at half its size."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "demo.png"
+        CliRunner().invoke(app, ["demo", "--output", str(file)], catch_exceptions=False)
+        with Image.open(file) as opened:
+            return opened.resize((opened.width // 2, opened.height // 2), Image.Resampling.LANCZOS)
+
+
 def layout_picture(config: vlkit.VLMConfig, title: str) -> Image.Image:
-    """The bundled picture on its way from pixels to tokens, in few colours, as the file is to be small."""
+    """The bundled picture on its way from pixels to tokens."""
     with Image.open(DEMO) as opened:
         picture = opened.convert("RGB")
-    drawn = draw_layout(picture, config.tiling(picture.size), config.layout, config.grid, title=title, scale=1)
-    return drawn.quantize(128)
+    return draw_layout(picture, config.tiling(picture.size), config.layout, config.grid, title=title, scale=1)
 
 
 def main() -> None:
     """Write all pictures."""
     (ASSETS / "token-path.svg").write_text(token_path(), encoding="utf-8")
-    tiny = vlkit.presets["deepseek-vl2-tiny"]
     mini = vlkit.presets["mini"].replace(candidate_resolutions=((56, 56), (168, 112)))
     pictures = {
-        "demo": layout_picture(tiny, "From pixels to tokens"),
+        "demo": demo_picture(),
         "layout-2d": layout_picture(mini, "The 2D layout"),
         "layout-1d": layout_picture(mini.replace(layout=Layout1DConfig()), "The 1D layout"),
     }
     for name, picture in pictures.items():
-        picture.save(ASSETS / f"{name}.png", optimize=True)
+        picture.quantize(128).save(ASSETS / f"{name}.png", optimize=True)
 
 
 if __name__ == "__main__":
