@@ -36,5 +36,3 @@ ROUTING = 2e-5
 """Routing weights of golden a1 to a4 in float32, where the reference moves by 4e-6."""
 LOSS = 2e-5
 """Loss of golden a1 to a4 in float32, where the reference moves by 1.4e-6."""
-ROUNDED_LOGITS = 1e-5
-"""Logits of float64 models: they are handed out in float32, whose neighbours around ten are 1e-6 apart."""
