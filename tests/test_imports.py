@@ -26,6 +26,7 @@ LEVELS = (
     {"builder", "description"},
     {"models"},
     {"cli"},
+    {"__main__"},
 )
 """From the bottom up; a part imports from lower levels and from itself, never from its own level or above."""
 
