@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from torch.testing import assert_close
 
 import vlkit
-from tests.small_models import PAD, Case, cache_of, cases, logits_of
+from tests.small_models import PAD, Case, cache_of, cases, logits_of, random_model
 from tests.strategies import seeds
 from tests.tolerances import EXACT
-from vlkit.errors import InputError
+from vlkit.errors import InputError, ShapeError
 from vlkit.models.deepseek_vl2.model import DeepseekVLV2
 
 STEPS = 5
@@ -86,6 +86,18 @@ def test_a_cached_beginning_changes_nothing_and_spares_its_pictures(
     assert torch.equal(case.model.generate(**prompt, **settings, cache=begun.cache), expected)
     assert len(runs) == int(prompt["images_seq_mask"][:, min(cut, length - 1) :].any())
     assert torch.equal(case.model.generate(**prompt, **settings, cache=begun.cache), expected)
+
+
+@pytest.mark.parametrize(("cached", "asked"), [(2, 1), (1, 2)])
+def test_a_cache_holds_the_samples_of_the_prompt_or_is_reordered(cached: int, asked: int) -> None:
+    model = random_model(vlkit.presets["mini"], 0)
+    prompt = torch.arange(4, 12)
+    cache = cache_of(model.incremental_prefilling(input_ids=prompt[:5].expand(cached, -1)))
+    with pytest.raises(ShapeError, match=rf"a cache of {cached} samples for a prompt of {asked}[\s\S]*cache\.reorder"):
+        model.generate(input_ids=prompt.expand(asked, -1), cache=cache)
+    cache.reorder(torch.zeros(asked, dtype=torch.long))
+    ids = model.generate(input_ids=prompt.expand(asked, -1), cache=cache, max_new_tokens=3)
+    assert torch.equal(ids, model.generate(input_ids=prompt.expand(asked, -1), max_new_tokens=3))
 
 
 def with_more_text(batch: dict[str, Tensor], count: int) -> dict[str, Tensor]:

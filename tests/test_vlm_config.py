@@ -102,7 +102,7 @@ TWO_BY_TWO = SigLIPConfig(image_size=14, patch_size=7, width=8, heads=2, layers=
             r"56x100 cannot be cut into tiles of 56x56[\s\S]*multiples of 56",
         ),
         ({"candidate_resolutions": ()}, "candidate_resolutions: "),
-        ({"candidate_resolutions": ((0, 0),)}, r"candidate_resolutions.0.0: Input should be greater than or equal to 1"),
+        ({"candidate_resolutions": ((0, 0),)}, r"candidate_resolutions.0.0: .*greater than or equal to 1"),
         (
             {
                 "encoder": SigLIPConfig(image_size=7, patch_size=7, width=64, heads=4),

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from vlkit.cache.base import CachePolicyConfig, KVCache
-from vlkit.errors import ContextLengthError, InputError
+from vlkit.errors import ContextLengthError, InputError, ShapeError
 from vlkit.generation import SamplingConfig, TextStream, decode
 from vlkit.text_inputs import require_prompt
 
@@ -71,6 +71,7 @@ def prefill(
     total = positions[1]
     model.decoder.require_context(total)
     kv_cache = model.open_cache(cache)
+    _require_rows(kv_cache, positions[0])
     if kv_cache.length >= total:
         kv_cache.crop(total - 1)
     past = kv_cache.length
@@ -248,6 +249,16 @@ def _end_ids(model: VLM, eos: int | Sequence[int] | None, pad: int | None) -> tu
     for name, token in [("pad_token_id", pad), *(("eos_token_id", token) for token in ends)]:
         _require_whole(name, token, least=0, below=decoder.vocabulary)
     return ends, pad
+
+
+def _require_rows(cache: KVCache, samples: int) -> None:
+    rows = len(cache.layers[0].tensors[0]) if cache.length else samples
+    if rows != samples:
+        raise ShapeError(
+            f"a cache of {rows} samples for a prompt of {samples}",
+            rule="every sample goes on with its own beginning",
+            remedy="cache.reorder(rows) chooses samples; repeats share a beginning",
+        )
 
 
 def _require_room(model: VLM, length: int, max_new_tokens: int) -> None:

@@ -30,7 +30,7 @@ class VLMOutput:
     """What a forward pass gives.
 
     Args:
-        logits: float32 (or the model's type if wider) [B, T', vocabulary] of the last T' positions asked for; None if none were.
+        logits: float[B, T', vocabulary] of the last T' positions asked for, in float32 or wider; None if none were.
         loss: cross entropy of each next token, mean over the counted labels; None without labels.
         aux_loss: balance loss of the experts in training, to be added to `loss`; None outside training.
         cache: the cache with the new positions in it, if one was asked for.
