@@ -185,3 +185,10 @@ def test_logits_and_loss_are_float32_or_wider(dtype: torch.dtype, wide: torch.dt
     out = model(ids, labels=ids)
     assert (out.logits.dtype, out.loss.dtype, out.inputs_embeds.dtype) == (wide, wide, dtype)
     assert (model.dtype, model.device) == (dtype, torch.device("cpu"))
+
+
+def test_a_processors_whole_output_can_be_embedded() -> None:
+    model = vlkit.build("mini")
+    inputs = vlkit.DeepseekVLV2Processor.for_model(model.config)(prompt="Hello")
+    embeds = model.prepare_inputs_embeds(**inputs)
+    assert torch.equal(embeds, model.decoder.embed(inputs["input_ids"]))

@@ -115,6 +115,8 @@ class VLM(nn.Module):
         images: Tensor | None = None,
         images_seq_mask: Tensor | None = None,
         images_spatial_crop: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        labels: Tensor | None = None,
     ) -> Tensor:
         """Embeddings of the text with the image tokens in their places.
 
@@ -123,6 +125,8 @@ class VLM(nn.Module):
             images: float[B, n, 3, height, width], per sample each image's global view, then its tiles; zeros fill up.
             images_seq_mask: bool[B, T], True at image positions.
             images_spatial_crop: int64[B, m, 2], tiles across and down per image; (0, 0) ends a sample's list.
+            attention_mask: accepted, so that all of a processor's output can be passed, and not used.
+            labels: likewise.
 
         Returns:
             x_BTD: float[B, T, D].
