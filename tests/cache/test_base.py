@@ -1,5 +1,6 @@
 """A layer's cache is a concatenation that grows, shrinks and is reordered; a cache also knows the padding."""
 
+from itertools import permutations
 from typing import Any
 
 import pytest
@@ -57,8 +58,11 @@ def test_appending_to_a_block_moves_nothing() -> None:
 
 
 @pytest.mark.parametrize("shorten", [False, True])
-def test_a_later_append_leaves_recorded_gradients_alone(shorten: bool) -> None:
+@pytest.mark.parametrize("earlier", [0, 2])
+def test_a_later_append_leaves_recorded_gradients_alone(earlier: int, shorten: bool) -> None:
     cache, query = LayerCache(), torch.randn(1, 1, 2, requires_grad=True)
+    with torch.no_grad():
+        cache.append(torch.randn(1, earlier, 2))
     keys = cache.append(torch.randn(1, 3, 2))[0]
     scores = query @ keys.mT
     if shorten:
@@ -68,7 +72,17 @@ def test_a_later_append_leaves_recorded_gradients_alone(shorten: bool) -> None:
     cache.append(torch.randn(1, 1, 2))
     scores.sum().backward()
     assert query.grad is not None
-    assert torch.equal(query.grad, keys.sum(dim=1, keepdim=True))
+    torch.testing.assert_close(query.grad, keys.sum(dim=1, keepdim=True))
+
+
+@pytest.mark.parametrize("modes", list(permutations(MODES, 2)), ids="-then-".join)
+def test_a_cache_goes_on_in_another_mode(modes: tuple[str, str]) -> None:
+    cache, parts = LayerCache(), []
+    for mode in (*modes, modes[0]):
+        with MODES[mode]():
+            parts.append(torch.randn(1, 2, 3))
+            found = cache.append(parts[-1])[0]
+    assert torch.equal(found, torch.cat(parts, dim=1))
 
 
 def test_a_crop_to_less_than_nothing_is_refused() -> None:
@@ -122,6 +136,14 @@ def test_crop_and_reorder_keep_layers_and_mask_together() -> None:
     assert [tuple(layer.tensors[0].shape) for layer in cache.layers] == [(3, 2, 1)] * 2
     found = cache.extend_mask(1, None, batch=3)
     assert found is not None and found.tolist() == [[True, True, True], [False, True, True], [True, True, True]]
+
+
+def test_a_pass_that_failed_leaves_no_mask_behind() -> None:
+    cache = KVCache(1)
+    fill(cache, 2)
+    cache.extend_mask(3, torch.zeros(2, 3), batch=2)
+    found = cache.extend_mask(1, torch.tensor([[0], [1]]), batch=2)
+    assert found is not None and found.tolist() == [[True, True, False], [True, True, True]]
 
 
 @pytest.mark.parametrize("shape", [(2, 2), (2, 5), (3, 1), (1, 1), (2, 4, 1), (4,)])
