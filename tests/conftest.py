@@ -7,6 +7,9 @@ import hypothesis
 import pytest
 import torch
 
+from tests.torchvision_operators import declare_missing_operators
+
+declare_missing_operators()
 hypothesis.settings.register_profile(
     "default", deadline=None, max_examples=40, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )

@@ -12,12 +12,13 @@ from tests.strategies import normal, seeds
 from vlkit.cache import KVCache
 from vlkit.decoders import DeepseekV2Config, LinearScaling, MHAConfig, MLAConfig, MoEConfig, YarnScaling
 from vlkit.encoders import SigLIPConfig
-from vlkit.layouts import Layout1DConfig, Layout2DConfig
+from vlkit.layouts import Layout1DConfig, Layout2DConfig, LayoutConfig, PlainConfig, TilesFirstConfig
 from vlkit.models.deepseek_vl2.config import DeepseekVLV2Config
 from vlkit.models.deepseek_vl2.model import DeepseekVLV2
 from vlkit.notation import Grid
 from vlkit.projectors import DownsampleMlpGeluConfig, IdentityConfig, LinearConfig, MlpGeluConfig
 from vlkit.vlm import VLMOutput
+from vlkit.vlm_config import VLMConfig
 
 VOCABULARY, PAD = 48, 2
 TILES = ((1, 1), (1, 2), (2, 1), (2, 2))
@@ -41,19 +42,19 @@ def small_configs(draw: st.DrawFn, *, official: bool = False, all_experts_active
     width = 8
     dim = draw(st.sampled_from([8, 12]))
     global_view = draw(st.sampled_from(["head", "tail"]))
+    layouts: list[LayoutConfig] = [
+        Layout2DConfig(global_view=global_view),
+        Layout1DConfig(global_view=global_view, max_tiles=len(candidates)),
+    ]
+    if not official:
+        layouts += [TilesFirstConfig(), PlainConfig(global_view=global_view, single_tile=draw(st.booleans()))]
     return DeepseekVLV2Config(
         encoder=draw(_encoders(tile[0] if official else tile, patch, width, official=official)),
         projector=draw(_projectors(same_width=width == dim, official=official)),
-        layout=draw(
-            st.sampled_from(
-                [
-                    Layout2DConfig(global_view=global_view),
-                    Layout1DConfig(global_view=global_view, max_tiles=len(candidates)),
-                ]
-            )
-        ),
+        layout=draw(st.sampled_from(layouts)),
         decoder=draw(_decoders(dim, official=official, all_experts_active=all_experts_active)),
         candidate_resolutions=tuple((across * tile[0], down * tile[1]) for across, down in candidates),
+        global_view_size=None if official else draw(st.sampled_from([None, tile])),
     )
 
 
@@ -191,34 +192,40 @@ class Sample:
         ids: token ids.
         places: which of them are image positions.
         tiles: tile rows and columns of each picture.
-        pixels: float64[n, 3, height, width], all views of all pictures.
+        pixels: float64[n, 3, height, width], all views of all pictures; only their tiles if `overviews` are apart.
+        overviews: float64[m, 3, height, width], the pictures' global views, or None.
     """
 
     ids: list[int]
     places: list[bool]
     tiles: list[Grid]
     pixels: Tensor
+    overviews: Tensor | None
 
 
-def sample(config: DeepseekVLV2Config, texts: list[int], tiles: list[Grid], seed: int) -> Sample:
+def sample(config: VLMConfig, texts: list[int], tiles: list[Grid], seed: int) -> Sample:
     """Random text with pictures between: `texts` are the lengths before, between and after the pictures."""
     places = [False] * texts[0]
     for grid, text in zip(tiles, texts[1:], strict=True):
-        places += [True] * config.layout.count(grid, config.grid) + [False] * text
+        places += [True] * config.layout.count(grid, config.grid, config.overview) + [False] * text
     ids = torch.randint(4, config.decoder.vocabulary, (len(places),), generator=torch.Generator().manual_seed(seed))
-    width, height = config.tile_size
-    return Sample(ids.tolist(), places, tiles, normal(seed, sum(1 + grid.area for grid in tiles), 3, height, width))
+    (width, height), views = config.tile_size, sum(map(config.layout.tile_count, tiles))
+    if config.global_view_size is None:
+        pixels = normal(seed, len(tiles) + views, 3, height, width)
+        return Sample(ids.tolist(), places, tiles, pixels, None)
+    overviews = normal(seed + 1, len(tiles), 3, config.global_view_size[1], config.global_view_size[0])
+    return Sample(ids.tolist(), places, tiles, normal(seed, views, 3, height, width), overviews)
 
 
 @st.composite
-def samples(draw: st.DrawFn, config: DeepseekVLV2Config, *, least: int = 0) -> Sample:
+def samples(draw: st.DrawFn, config: VLMConfig, *, least: int = 0) -> Sample:
     """Texts of a few tokens with `least` to 2 pictures between, before or after them."""
     tiles = draw(st.lists(st.sampled_from(config.tile_grids), min_size=least, max_size=2))
     texts = draw(st.lists(st.integers(0, 4), min_size=len(tiles) + 1, max_size=len(tiles) + 1))
     return sample(config, [max(texts[0], int(not tiles)), *texts[1:]], tiles, draw(seeds))
 
 
-def batch_of(samples: list[Sample], config: DeepseekVLV2Config) -> dict[str, Tensor]:
+def batch_of(samples: list[Sample], config: VLMConfig) -> dict[str, Tensor]:
     """The samples padded on the left, as the processor gives them."""
     length, views = max(len(s.ids) for s in samples), max(1, *(len(s.pixels) for s in samples))
     pictures = max(1, *(len(s.tiles) for s in samples))
@@ -238,6 +245,12 @@ def batch_of(samples: list[Sample], config: DeepseekVLV2Config) -> dict[str, Ten
         inputs["images"][row, : len(sample.pixels)] = sample.pixels
         for number, (down, across) in enumerate(sample.tiles):
             inputs["images_spatial_crop"][row, number] = torch.tensor([across, down])
+    if config.global_view_size is not None:
+        wide, high = config.global_view_size
+        inputs["global_views"] = torch.zeros(len(samples), pictures, 3, high, wide, dtype=torch.float64)
+        for row, sample in enumerate(samples):
+            if sample.overviews is not None:
+                inputs["global_views"][row, : len(sample.overviews)] = sample.overviews
     return inputs
 
 

@@ -27,13 +27,11 @@ def inputs(golden: Path) -> dict[str, torch.Tensor]:
 
 
 @pytest.fixture(scope="module")
-def model(golden: Path) -> vlkit.DeepseekVLV2:
+def model(golden: Path) -> vlkit.VLM:
     return vlkit.from_pretrained(golden / "a1_mla_greedy_2d_head", device="cuda")
 
 
-def test_logits_on_cuda_are_the_recorded_ones(
-    model: vlkit.DeepseekVLV2, inputs: dict[str, torch.Tensor], golden: Path
-) -> None:
+def test_logits_on_cuda_are_the_recorded_ones(model: vlkit.VLM, inputs: dict[str, torch.Tensor], golden: Path) -> None:
     recorded = load_file(golden / "a1_mla_greedy_2d_head" / "io.safetensors")
     with torch.no_grad():
         logits = model(**inputs).logits
@@ -42,13 +40,13 @@ def test_logits_on_cuda_are_the_recorded_ones(
     torch.testing.assert_close(logits.cpu()[real], recorded["logits"][real], atol=LOGITS_ON_CUDA, rtol=0)
 
 
-def test_offload_equals_resident_bit_for_bit(model: vlkit.DeepseekVLV2, inputs: dict[str, torch.Tensor]) -> None:
+def test_offload_equals_resident_bit_for_bit(model: vlkit.VLM, inputs: dict[str, torch.Tensor]) -> None:
     runs = [model.incremental_prefilling(**inputs, chunk_size=7, cache=cache) for cache in ("resident", "offload")]
     assert runs[0].logits is not None and runs[1].logits is not None
     assert torch.equal(runs[0].logits, runs[1].logits)
 
 
-def test_offloaded_layers_live_on_the_host(model: vlkit.DeepseekVLV2, inputs: dict[str, torch.Tensor]) -> None:
+def test_offloaded_layers_live_on_the_host(model: vlkit.VLM, inputs: dict[str, torch.Tensor]) -> None:
     out = model.incremental_prefilling(**inputs, chunk_size=7, cache="offload")
     assert out.cache is not None
     assert {tensor.device.type for layer in out.cache.layers for tensor in layer.tensors} == {"cpu"}

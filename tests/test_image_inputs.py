@@ -14,7 +14,6 @@ from tests.small_models import Case, batch_of, cases, sample
 from tests.strategies import grids, normal, seeds
 from vlkit.errors import InputError, ShapeError, VlkitError
 from vlkit.image_inputs import ImageInputs
-from vlkit.models.deepseek_vl2.model import DeepseekVLV2
 from vlkit.notation import Grid
 
 
@@ -67,12 +66,12 @@ def test_pictures_cannot_be_left_out_or_added_unnoticed(case: Case, data: st.Dat
 
 
 @pytest.fixture(scope="module")
-def model() -> DeepseekVLV2:
+def model() -> vlkit.VLM:
     return vlkit.build("mini")
 
 
 @pytest.fixture
-def inputs(model: DeepseekVLV2) -> dict[str, Tensor]:
+def inputs(model: vlkit.VLM) -> dict[str, Tensor]:
     """One text with a picture of 1x2 tiles: three views."""
     return batch_of([sample(model.config, [2, 3], [Grid(1, 2)], 0)], model.config)
 
@@ -104,7 +103,7 @@ MISTAKES: dict[str, tuple[Any, str, type[VlkitError]]] = {
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_pictures_that_do_not_fit_are_refused(model: DeepseekVLV2, inputs: dict[str, Tensor], mistake: str) -> None:
+def test_pictures_that_do_not_fit_are_refused(model: vlkit.VLM, inputs: dict[str, Tensor], mistake: str) -> None:
     change, message, error = MISTAKES[mistake]
     assert model(**inputs).logits.isfinite().all()
     for run in (model, model.generate):
@@ -112,6 +111,6 @@ def test_pictures_that_do_not_fit_are_refused(model: DeepseekVLV2, inputs: dict[
             run(**change(inputs))
 
 
-def test_a_mask_of_whole_numbers_means_the_same(model: DeepseekVLV2, inputs: dict[str, Tensor]) -> None:
+def test_a_mask_of_whole_numbers_means_the_same(model: vlkit.VLM, inputs: dict[str, Tensor]) -> None:
     whole = changed("images_seq_mask", lambda x: x.long())(inputs)
     assert torch.equal(model(**whole).logits, model(**inputs).logits)

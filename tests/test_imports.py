@@ -13,9 +13,10 @@ import pytest
 import vlkit
 
 LEVELS = (
-    {"errors"},
+    {"errors", "lazy"},
     {"notation", "config", "files"},
     {"registry", "tiling"},
+    {"cropping"},
     {"cache"},
     {"nn"},
     {"encoders", "projectors", "layouts", "decoders"},
@@ -32,7 +33,7 @@ LEVELS = (
 
 SERVICES = {"checkpoint", "generation", "processing", "drawing"}
 """Know tensors, files and text, but no part of a model: they import only each other and `SERVICES_KNOW`."""
-SERVICES_KNOW = {"errors", "notation", "config", "files", "tiling", "layouts"}
+SERVICES_KNOW = {"errors", "notation", "config", "files", "tiling", "cropping", "layouts"}
 
 ONLY_IN: dict[str, tuple[str, ...]] = {
     "huggingface_hub": ("checkpoint/hub.py",),

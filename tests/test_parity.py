@@ -19,7 +19,6 @@ from tests.small_models import cache_of, logits_of
 from vlkit.checkpoint.header import read_header
 from vlkit.decoders import DeepseekV2Config, MLAConfig
 from vlkit.image_inputs import ImageInputs
-from vlkit.models.deepseek_vl2.model import DeepseekVLV2
 from vlkit.vlm import VLMOutput
 
 FOLDERS = sorted({weights.parent for weights in GOLDEN.glob("a[1-4]_*/**/model*.safetensors")})
@@ -48,7 +47,7 @@ class Golden:
         return json.loads((self.case / "meta.json").read_text())["checks"]
 
     @cached_property
-    def model(self) -> DeepseekVLV2:
+    def model(self) -> vlkit.VLM:
         """The checkpoint in float32."""
         return vlkit.from_pretrained(self.folder)
 
@@ -179,7 +178,7 @@ def test_prefill_in_chunks_of_seven_and_what_follows(case: Golden, policy: str) 
     assert torch.equal(ids, case.io["generated_ids"])
 
 
-def official_parts(tensors: tuple[Tensor, ...], model: DeepseekVLV2) -> list[Tensor]:
+def official_parts(tensors: tuple[Tensor, ...], model: vlkit.VLM) -> list[Tensor]:
     """What the official cache holds of all positions but the last: for latent attention shared key and latent."""
     decoder = model.config.decoder
     assert isinstance(decoder, DeepseekV2Config)

@@ -10,14 +10,13 @@ from hypothesis import strategies as st
 import vlkit
 from tests.refusal import refuse_to_run
 from vlkit.errors import InputError, ShapeError, VlkitError
-from vlkit.models.deepseek_vl2.model import DeepseekVLV2
 from vlkit.text_inputs import require_known, require_one_per_position, require_prompt, require_text
 
 IDS = torch.arange(4, 10).view(2, 3)
 
 
 @pytest.fixture(scope="module")
-def model() -> DeepseekVLV2:
+def model() -> vlkit.VLM:
     """A model whose layers refuse to run."""
 
     model = vlkit.build("mini")
@@ -45,7 +44,7 @@ BOTH: list[tuple[dict[str, Any], str, type[VlkitError]]] = [
 
 @pytest.mark.parametrize(("inputs", "message", "error"), BOTH)
 def test_text_that_does_not_fit_is_refused(
-    model: DeepseekVLV2, inputs: dict[str, Any], message: str, error: type[VlkitError]
+    model: vlkit.VLM, inputs: dict[str, Any], message: str, error: type[VlkitError]
 ) -> None:
     for run in (model, model.generate, model.incremental_prefilling):
         with pytest.raises(error, match=message):
@@ -61,7 +60,7 @@ def test_text_that_does_not_fit_is_refused(
     ],
 )
 def test_what_goes_along_with_the_text_has_one_value_per_position(
-    model: DeepseekVLV2, inputs: dict[str, Any], message: str, error: type[VlkitError]
+    model: vlkit.VLM, inputs: dict[str, Any], message: str, error: type[VlkitError]
 ) -> None:
     with pytest.raises(error, match=message):
         model(IDS, **inputs)
@@ -76,7 +75,7 @@ def test_what_goes_along_with_the_text_has_one_value_per_position(
         ({"input_ids": IDS, "attention_mask": torch.tensor([[1, 1, 1], [1, 1, 0]])}, r"ends in padding[\s\S]*left"),
     ],
 )
-def test_a_prompt_ends_in_text(model: DeepseekVLV2, inputs: dict[str, Any], message: str) -> None:
+def test_a_prompt_ends_in_text(model: vlkit.VLM, inputs: dict[str, Any], message: str) -> None:
     for run in (model.generate, model.incremental_prefilling):
         with pytest.raises(InputError, match=message):
             run(**inputs)

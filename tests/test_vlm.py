@@ -87,7 +87,9 @@ def test_image_tokens_take_their_places_in_order(case: Case) -> None:
     del inputs["attention_mask"]
     embeds, places = case.model.prepare_inputs_embeds(**inputs), inputs["images_seq_mask"]
     pixels = torch.cat([sample.pixels for sample in case.samples])
-    tokens = case.model.encode_images(pixels, [grid for sample in case.samples for grid in sample.tiles])
+    apart = [sample.overviews for sample in case.samples if sample.overviews is not None]
+    grids = [grid for sample in case.samples for grid in sample.tiles]
+    tokens = case.model.encode_images(pixels, grids, torch.cat(apart) if apart else None)
     assert torch.equal(embeds[~places], case.model.decoder.embed(inputs["input_ids"])[~places])
     near(embeds[places], tokens, EXACT)
 

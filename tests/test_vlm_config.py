@@ -13,7 +13,7 @@ import vlkit
 from tests.refusal import refused
 from tests.small_models import small_configs
 from vlkit.encoders import SigLIPConfig
-from vlkit.layouts import Layout1DConfig, Layout2DConfig
+from vlkit.layouts import Layout1DConfig, Layout2DConfig, PlainConfig, TilesFirstConfig
 from vlkit.models.deepseek_vl2.config import DeepseekVLV2Config
 from vlkit.notation import Grid, Size
 from vlkit.projectors import IdentityConfig, MlpGeluConfig
@@ -62,6 +62,12 @@ def test_token_counts_follow_from_the_config(config: DeepseekVLV2Config, width: 
     assert tiles in config.tile_grids if crop else tiles == (1, 1)
     if isinstance(config.layout, Layout2DConfig):
         expected = rows * (cols + 1) + 1 + tiles.rows * rows * (tiles.cols * cols + 1)
+    elif isinstance(config.layout, TilesFirstConfig):
+        cut = tiles.rows * rows * (tiles.cols * cols + 1) if tiles.area > 1 else 0
+        expected = cut + rows * (cols + 1) + 1
+    elif isinstance(config.layout, PlainConfig):
+        views = 1 + (tiles.area if tiles.area > 1 or config.layout.single_tile else 0)
+        expected = views * rows * cols
     else:
         expected = (1 + tiles.area) * (rows * cols + 1)
     assert config.image_tokens((width, height), crop=crop) == expected

@@ -3,19 +3,20 @@
 Everything here is loaded on first use, so that importing one part loads nothing else.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from vlkit.lazy import lazy_names
 
 if TYPE_CHECKING:
     from vlkit.builder import VLMBuilder
     from vlkit.description import Description
     from vlkit.errors import VlkitError
-    from vlkit.models.auto import build, describe, from_pretrained, resolve_config, save_pretrained
+    from vlkit.models.auto import build, describe, from_pretrained, load_processor, resolve_config, save_pretrained
     from vlkit.models.deepseek_vl2.builder import DeepseekVLV2Builder
     from vlkit.models.deepseek_vl2.config import DeepseekVLV2Config
     from vlkit.models.deepseek_vl2.model import DeepseekVLV2
-    from vlkit.models.deepseek_vl2.presets import presets
     from vlkit.models.deepseek_vl2.processor import DeepseekVLV2Processor
+    from vlkit.models.families import presets
     from vlkit.vlm import VLM, VLMOutput
     from vlkit.vlm_config import VLMConfig
 
@@ -25,16 +26,22 @@ _HOMES = {
     "vlkit.builder": ("VLMBuilder",),
     "vlkit.description": ("Description",),
     "vlkit.errors": ("VlkitError",),
-    "vlkit.models.auto": ("build", "describe", "from_pretrained", "resolve_config", "save_pretrained"),
+    "vlkit.models.auto": (
+        "build",
+        "describe",
+        "from_pretrained",
+        "load_processor",
+        "resolve_config",
+        "save_pretrained",
+    ),
     "vlkit.models.deepseek_vl2.builder": ("DeepseekVLV2Builder",),
     "vlkit.models.deepseek_vl2.config": ("DeepseekVLV2Config",),
     "vlkit.models.deepseek_vl2.model": ("DeepseekVLV2",),
-    "vlkit.models.deepseek_vl2.presets": ("presets",),
     "vlkit.models.deepseek_vl2.processor": ("DeepseekVLV2Processor",),
+    "vlkit.models.families": ("presets",),
     "vlkit.vlm": ("VLM", "VLMOutput"),
     "vlkit.vlm_config": ("VLMConfig",),
 }
-_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "VLM",
@@ -50,19 +57,10 @@ __all__ = [
     "build",
     "describe",
     "from_pretrained",
+    "load_processor",
     "presets",
     "resolve_config",
     "save_pretrained",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME_OF:
-        raise AttributeError(f"module 'vlkit' has no attribute {name!r}")
-    value = getattr(import_module(_HOME_OF[name]), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy_names(__name__, _HOMES)

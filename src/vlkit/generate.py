@@ -40,6 +40,7 @@ def prefill(
     images: Tensor | None = None,
     images_seq_mask: Tensor | None = None,
     images_spatial_crop: Tensor | None = None,
+    global_views: Tensor | None = None,
     labels: Tensor | None = None,
 ) -> VLMOutput:
     """Run the prompt through the model and keep it in a cache; logits only for the last position.
@@ -54,6 +55,7 @@ def prefill(
         images: pixels of all views, see `VLM.prepare_inputs_embeds`.
         images_seq_mask: bool[B, T].
         images_spatial_crop: int64[B, m, 2].
+        global_views: pixels of global views that have a size of their own.
         labels: accepted, since processors give them, and not used.
 
     Returns:
@@ -82,7 +84,9 @@ def prefill(
         if past and (images_seq_mask is None or not bool(images_seq_mask[:, past:].any())):
             x_BTD = model.decoder.embed(input_ids[:, past:])
         else:
-            x_BTD = model.prepare_inputs_embeds(input_ids, images, images_seq_mask, images_spatial_crop)[:, past:]
+            x_BTD = model.prepare_inputs_embeds(
+                input_ids, images, images_seq_mask, images_spatial_crop, global_views=global_views
+            )[:, past:]
     mask = None if attention_mask is None or bool(attention_mask.all()) else attention_mask.bool()
     size = chunk_size or total
     for start in range(0, x_BTD.shape[1], size):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import takewhile
+from operator import attrgetter
 
 import torch
 from torch import Tensor
@@ -19,23 +20,36 @@ class ImageInputs:
     """Images of a batch as the official code passes them.
 
     Args:
-        images: float[B, n, 3, height, width], per sample each image's global view, then its tiles; zeros fill up.
+        images: float[B, n, 3, height, width], per sample each image's global view, then its tiles; only the tiles if
+            the global views are given apart. Zeros fill up.
         places: bool[B, T], True at image positions (`images_seq_mask`).
         tile_grids: tile rows and columns of each image of each sample.
+        global_views: float[B, m, 3, height', width'], per sample one of each image, or None.
+        tile_count: number of an image's tiles that are encoded; by default all.
     """
 
     images: Tensor
     places: Tensor
     tile_grids: list[list[Grid]]
+    global_views: Tensor | None = None
+    tile_count: Callable[[Grid], int] = attrgetter("area")
 
     @classmethod
     def gather(
-        cls, images: Tensor | None, images_seq_mask: Tensor | None, images_spatial_crop: Tensor | None, *, samples: int
+        cls,
+        images: Tensor | None,
+        images_seq_mask: Tensor | None,
+        images_spatial_crop: Tensor | None,
+        global_views: Tensor | None = None,
+        *,
+        samples: int,
+        tile_count: Callable[[Grid], int] = attrgetter("area"),
     ) -> ImageInputs | None:
         """Images of `samples` samples; None if there are none.
 
         Args:
             images_spatial_crop: int64[B, m, 2], tiles across and down per image; (0, 0) ends a sample's list.
+            tile_count: number of an image's tiles that are encoded; by default all.
 
         Raises:
             InputError: if tensors that belong together are missing, or are no pixels or whole numbers.
@@ -57,38 +71,29 @@ class ImageInputs:
                 rule="images, images_seq_mask and images_spatial_crop belong together",
                 remedy="pass all that the processor made",
             )
-        if not images.is_floating_point():
-            raise InputError(
-                f"images of {images.dtype}",
-                rule="pixels are floating-point numbers, normalised as the checkpoint's processor does it",
-                remedy="let the processor make them from pictures",
-            )
-        inputs = cls(images, images_seq_mask.bool(), tile_grids)
-        needed = max(inputs.views)
-        if images.ndim != 5 or len(images) != samples or images.shape[1] < needed:
-            raise ShapeError(
-                f"images of shape {list(images.shape)}",
-                rule=f"float[{samples}, n, 3, height, width] with n of at least {needed} for tile grids "
-                f"{[[str(tiles) for tiles in grids] for grids in tile_grids]}",
-            )
-        unused = torch.arange(images.shape[1]) >= torch.tensor(inputs.views)[:, None]
-        if bool(images[unused.to(images.device)].any()):
-            raise ShapeError(
-                f"images has pixels behind the {inputs.views} views of each sample that images_spatial_crop names",
-                rule="what is behind a sample's views is zero",
-                remedy="name every image in images_spatial_crop, and give it its places in the text",
-            )
+        inputs = cls(images, images_seq_mask.bool(), tile_grids, global_views, tile_count)
+        _require_pixels("images", images, inputs.views, tile_grids)
+        if global_views is not None:
+            _require_pixels("global_views", global_views, [len(grids) for grids in tile_grids], tile_grids)
         return inputs
 
     @property
     def views(self) -> list[int]:
-        """Number of views of each sample."""
-        return [sum(1 + tiles.area for tiles in grids) for grids in self.tile_grids]
+        """Number of views of each sample that `images` holds."""
+        together = int(self.global_views is None)
+        return [sum(together + self.tile_count(tiles) for tiles in grids) for grids in self.tile_grids]
 
     @property
     def pixels(self) -> Tensor:
-        """Views that are used, one after the other, float[N, 3, height, width]."""
+        """Views in `images` that are used, one after the other, float[N, 3, height, width]."""
         return torch.cat([row[:count] for row, count in zip(self.images, self.views, strict=True)])
+
+    @property
+    def overviews(self) -> Tensor | None:
+        """Global views that are given apart, one after the other, float[N, 3, height', width']."""
+        if self.global_views is None:
+            return None
+        return torch.cat([row[: len(grids)] for row, grids in zip(self.global_views, self.tile_grids, strict=True)])
 
     def require_places(self, positions: tuple[int, int], count: Callable[[Grid], int]) -> None:
         """Compare the number of image tokens with the places in the text.
@@ -125,3 +130,27 @@ def _tile_grids(images_spatial_crop: Tensor | None, *, samples: int) -> list[lis
             f"images_spatial_crop {images_spatial_crop.tolist()}", rule="numbers of tiles are whole numbers from 0"
         )
     return [[Grid(down, across) for across, down in takewhile(all, crops)] for crops in images_spatial_crop.tolist()]
+
+
+def _require_pixels(name: str, pixels: Tensor, views: list[int], tile_grids: list[list[Grid]]) -> None:
+    """Refuse what is no pixels of so many views per sample, followed by nothing but zeros."""
+    if not pixels.is_floating_point():
+        raise InputError(
+            f"{name} of {pixels.dtype}",
+            rule="pixels are floating-point numbers, normalised as the checkpoint's processor does it",
+            remedy="let the processor make them from pictures",
+        )
+    needed = max(views)
+    if pixels.ndim != 5 or len(pixels) != len(views) or pixels.shape[1] < needed:
+        raise ShapeError(
+            f"{name} of shape {list(pixels.shape)}",
+            rule=f"float[{len(views)}, n, 3, height, width] with n of at least {needed} for tile grids "
+            f"{[[str(tiles) for tiles in grids] for grids in tile_grids]}",
+        )
+    unused = torch.arange(pixels.shape[1]) >= torch.tensor(views)[:, None]
+    if bool(pixels[unused.to(pixels.device)].any()):
+        raise ShapeError(
+            f"{name} has pixels behind the {views} views of each sample that images_spatial_crop names",
+            rule="what is behind a sample's views is zero",
+            remedy="name every image in images_spatial_crop, and give it its places in the text",
+        )

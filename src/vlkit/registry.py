@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.metadata
 import os
 import reprlib
@@ -31,10 +32,12 @@ class Registry(Generic[ConfigT, PartT]):
     Args:
         kind: plural name of the kind, for instance "projectors".
         base: config class that all members derive from.
+        homes: the library's own parts: tag to the module that registers it, imported when the tag is asked for.
     """
 
-    def __init__(self, kind: str, base: type[ConfigT]) -> None:
+    def __init__(self, kind: str, base: type[ConfigT], *, homes: Mapping[str, str] | None = None) -> None:
         self.kind, self.base = kind, base
+        self._homes = dict(homes or {})
         self._configs: dict[str, type[ConfigT]] = {}
         self._parts: dict[type[ConfigT], Callable[..., PartT]] = {}
         self._plugins_loaded = False
@@ -48,6 +51,8 @@ class Registry(Generic[ConfigT, PartT]):
             RegistryError: if the config class has no tag or its tag is taken and `replace` is False.
         """
         tag = self._tag_of(config_class)
+        if self._homes.get(tag, config_class.__module__) != config_class.__module__:
+            self._load(tag)
         if tag in self._configs and not replace:
             raise RegistryError(
                 f"{self.kind} has {tag!r} already ({self._configs[tag].__qualname__})",
@@ -92,35 +97,36 @@ class Registry(Generic[ConfigT, PartT]):
         return self[str(data["type"])].model_validate({**data, **fields})
 
     def __getitem__(self, tag: str) -> type[ConfigT]:
+        self._load(tag)
         if tag not in self._configs:
             self._load_plugins()
         if tag not in self._configs:
             raise RegistryError(
-                f"{tag!r} is not one of the {self.kind}; {did_you_mean(tag, self._configs)}",
+                f"{tag!r} is not one of the {self.kind}; {did_you_mean(tag, self)}",
                 remedy="a plug-in's tag is known once its package is installed or its module imported",
             )
         return self._configs[tag]
 
     def __contains__(self, tag: object) -> bool:
-        self._load_plugins()
-        return tag in self._configs
+        return tag in self._tags()
 
     def __iter__(self) -> Iterator[str]:
-        self._load_plugins()
-        return iter(sorted(self._configs))
+        return iter(sorted(self._tags()))
 
     def __len__(self) -> int:
-        self._load_plugins()
-        return len(self._configs)
+        return len(self._tags())
 
     @contextmanager
     def scratch(self) -> Iterator[None]:
         """Context in which registrations last only until its end; for tests and notebooks."""
-        saved = self._configs.copy(), self._parts.copy(), self._plugins_loaded
+        configs, parts, plugins_loaded = self._configs.copy(), self._parts.copy(), self._plugins_loaded
         try:
             yield
         finally:
-            self._configs, self._parts, self._plugins_loaded = saved
+            own = {config for config in self._parts if config.__module__ in self._homes.values()}
+            configs |= {tag: config for tag, config in self._configs.items() if config in own}
+            parts |= {config: self._parts[config] for config in own}
+            self._configs, self._parts, self._plugins_loaded = configs, parts, plugins_loaded
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
         return core_schema.no_info_plain_validator_function(
@@ -158,6 +164,15 @@ class Registry(Generic[ConfigT, PartT]):
                 rule=f'it derives from {self.base.__name__} and has a field `type: Literal["tag"] = "tag"`',
             )
         return field.default
+
+    def _tags(self) -> set[str]:
+        self._load_plugins()
+        return self._homes.keys() | self._configs.keys()
+
+    def _load(self, tag: str) -> None:
+        """Import the module of a tag of the library's own, unless it is registered already."""
+        if tag in self._homes and tag not in self._configs:
+            importlib.import_module(self._homes[tag])
 
     def _load_plugins(self) -> None:
         if self._plugins_loaded or os.environ.get("VLKIT_DISABLE_PLUGINS") == "1":

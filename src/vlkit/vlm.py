@@ -87,19 +87,29 @@ class VLM(nn.Module):
         """Type of the decoder's weights."""
         return next(self.decoder.parameters()).dtype
 
-    def encode_images(self, pixels: Tensor, tile_grids: Sequence[Grid]) -> Tensor:
+    def encode_images(self, pixels: Tensor, tile_grids: Sequence[Grid], global_views: Tensor | None = None) -> Tensor:
         """Image tokens float[L, D] of all images.
 
         Args:
-            pixels: float[N, 3, height, width], for every image its global view, then its tiles row by row.
+            pixels: float[N, 3, height, width], for every image its global view, then its tiles row by row; only the
+                tiles if the global views are given apart.
             tile_grids: tile rows and columns of each image.
+            global_views: float[images, 3, height', width'], global views of a size of their own.
 
         Raises:
-            ShapeError: if the pixels have another size than the encoder's, or a part gives another grid than its config
-                says.
+            ShapeError: if the pixels have a size that the encoder does not take, or a part gives another grid than its
+                config says.
         """
+        overviews_NYXD = None if global_views is None else self._project(global_views)
+        return self.layout(self._project(pixels), tile_grids, overviews_NYXD)
+
+    def _project(self, pixels: Tensor) -> Tensor:
+        """Features float[N, Y, X, D] of views; no view is run through the encoder if there is none."""
+        grid, dim = self.config.grid_of(self.config.encoder.size_of(pixels)), self.config.decoder.dim
+        if len(pixels) == 0:
+            return pixels.new_zeros(0, *grid, dim, dtype=self.dtype)
         x_NYXD = self.projector(self.encoder(pixels.to(self.dtype)))
-        expected = (len(pixels), *self.config.grid, self.config.decoder.dim)
+        expected = (len(pixels), *grid, dim)
         if x_NYXD.shape != expected:
             raise ShapeError(
                 f"encoder {type(self.encoder).__name__} and projector {type(self.projector).__name__} gave features of "
@@ -107,7 +117,7 @@ class VLM(nn.Module):
                 rule=f"by their configs they give [N, Y, X, D] = {list(expected)}",
                 remedy="correct what the module gives, or the width, grid and downsample that were named for it",
             )
-        return self.layout(x_NYXD, tile_grids)
+        return x_NYXD
 
     def prepare_inputs_embeds(
         self,
@@ -117,16 +127,21 @@ class VLM(nn.Module):
         images_spatial_crop: Tensor | None = None,
         attention_mask: Tensor | None = None,
         labels: Tensor | None = None,
+        *,
+        global_views: Tensor | None = None,
     ) -> Tensor:
         """Embeddings of the text with the image tokens in their places.
 
         Args:
             input_ids: int64[B, T]; at image positions any token of the vocabulary.
             images: float[B, n, 3, height, width], per sample each image's global view, then its tiles; zeros fill up.
+                Tiles that the layout has no place for are left out.
             images_seq_mask: bool[B, T], True at image positions.
             images_spatial_crop: int64[B, m, 2], tiles across and down per image; (0, 0) ends a sample's list.
             attention_mask: accepted, so that all of a processor's output can be passed, and not used.
             labels: likewise.
+            global_views: float[B, m, 3, height', width'], the global view of each image if it has a size of its own;
+                `images` then holds the tiles only.
 
         Returns:
             x_BTD: float[B, T, D].
@@ -137,12 +152,27 @@ class VLM(nn.Module):
         """
         positions = self.require_text(input_ids, None)
         x_BTD = self.decoder.embed(input_ids)
-        inputs = ImageInputs.gather(images, images_seq_mask, images_spatial_crop, samples=len(input_ids))
+        inputs = ImageInputs.gather(
+            images,
+            images_seq_mask,
+            images_spatial_crop,
+            global_views,
+            samples=len(input_ids),
+            tile_count=self.config.layout.tile_count,
+        )
         if inputs is None:
             return x_BTD
-        inputs.require_places(positions, lambda tiles: self.config.layout.count(tiles, self.config.grid))
-        tokens_LD = self.encode_images(inputs.pixels, [tiles for grids in inputs.tile_grids for tiles in grids])
+        grid, overview = self._grid_of(inputs.images), self._grid_of(inputs.global_views)
+        inputs.require_places(
+            positions, lambda tiles: self.config.layout.count(tiles, grid or self.config.grid, overview)
+        )
+        tile_grids = [tiles for grids in inputs.tile_grids for tiles in grids]
+        tokens_LD = self.encode_images(inputs.pixels, tile_grids, inputs.overviews)
         return x_BTD.masked_scatter(inputs.places[..., None], tokens_LD.to(x_BTD.dtype))
+
+    def _grid_of(self, images: Tensor | None) -> Grid | None:
+        """Rows and columns of tokens that each view in float[B, n, 3, height, width] becomes."""
+        return None if images is None else self.config.grid_of(self.config.encoder.size_of(images.flatten(0, 1)))
 
     def forward(
         self,
@@ -153,6 +183,7 @@ class VLM(nn.Module):
         images_spatial_crop: Tensor | None = None,
         labels: Tensor | None = None,
         *,
+        global_views: Tensor | None = None,
         inputs_embeds: Tensor | None = None,
         position_ids: Tensor | None = None,
         cache: CacheSpec | None = None,
@@ -167,6 +198,7 @@ class VLM(nn.Module):
                 `prepare_inputs_embeds`.
             attention_mask: bool[B, T], or bool[B, S] with a cache; False on padding.
             labels: int64[B, T], the token at each position, -100 where it is not counted.
+            global_views: as in `prepare_inputs_embeds`.
             inputs_embeds: float[B, T, D] in place of ids and images.
             position_ids: int64[B, T]; None: counted from the left edge, padding included.
             cache: a policy to start a cache with, or the cache of earlier positions.
@@ -179,7 +211,9 @@ class VLM(nn.Module):
         if logits_to_keep is not None and logits_to_keep < 0:
             raise InputError(f"logits_to_keep {logits_to_keep}", rule="it is None or a number of positions, 0 or more")
         if inputs_embeds is None and input_ids is not None:
-            inputs_embeds = self.prepare_inputs_embeds(input_ids, images, images_seq_mask, images_spatial_crop)
+            inputs_embeds = self.prepare_inputs_embeds(
+                input_ids, images, images_seq_mask, images_spatial_crop, global_views=global_views
+            )
         positions = self.require_text(None, inputs_embeds)
         assert inputs_embeds is not None
         for name, values in {"position_ids": position_ids, "labels": labels}.items():

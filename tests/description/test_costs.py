@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -50,7 +50,7 @@ def counted_flops(run: Callable[[], Any]) -> int:
 @given(siglips())
 def test_encoder_runs_the_operations_it_tells(config: SigLIPConfig) -> None:
     pixels = torch.zeros(2, 3, config.tile_size.height, config.tile_size.width)
-    assert counted_flops(lambda: SigLIP(config)(pixels)) == 2 * config.forward_flops()
+    assert counted_flops(lambda: SigLIP(config)(pixels)) == 2 * config.forward_flops(config.tile_size)
 
 
 @given(PROJECTORS, st.integers(3, 5), st.integers(3, 5))
@@ -63,6 +63,7 @@ def test_projector_runs_the_operations_it_tells(config: ProjectorConfig, rows: i
 
 @given(DECODERS, st.integers(1, 9), st.integers(0, 5))
 def test_decoder_runs_the_operations_it_tells(config: DeepseekV2Config, new: int, past: int) -> None:
+    assume(new + past > 1)  # with a single position torch turns a matrix product into a multiplication
     decoder = decoders.build(config).eval()
     cache = decoder.new_cache()
     with torch.no_grad():

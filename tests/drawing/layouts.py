@@ -15,7 +15,7 @@ class PlainConfig(LayoutConfig):
 
     type: Literal["plain"] = "plain"
 
-    def arrange(self, tiles: Grid, grid: Grid) -> Tensor:
+    def arrange(self, tiles: Grid, grid: Grid, overview: Grid) -> Tensor:
         return torch.arange((1 + tiles.area) * grid.area)
 
 
@@ -27,7 +27,7 @@ class BackwardsConfig(LayoutConfig):
     def separators(self) -> dict[str, int]:
         return {"mark": 1}
 
-    def arrange(self, tiles: Grid, grid: Grid) -> Tensor:
+    def arrange(self, tiles: Grid, grid: Grid, overview: Grid) -> Tensor:
         return torch.arange((1 + tiles.area) * grid.area + 1).flip(0)
 
 
@@ -39,7 +39,7 @@ class BetweenConfig(LayoutConfig):
     def separators(self) -> dict[str, int]:
         return {"mark": 1, "part": 3}
 
-    def arrange(self, tiles: Grid, grid: Grid) -> Tensor:
+    def arrange(self, tiles: Grid, grid: Grid, overview: Grid) -> Tensor:
         views = 1 + tiles.area
         features = torch.arange(views * grid.area).view(views, grid.area)
         marked = torch.stack([torch.full_like(features, features.numel()), features], dim=-1).flatten(1)
@@ -55,7 +55,7 @@ class RowNumbersConfig(LayoutConfig):
     def separators(self) -> dict[str, int]:
         return {"rows": 1000}
 
-    def arrange(self, tiles: Grid, grid: Grid) -> Tensor:
+    def arrange(self, tiles: Grid, grid: Grid, overview: Grid) -> Tensor:
         rows = torch.arange((1 + tiles.area) * grid.area).view(-1, grid.cols)
         return torch.cat([rows.numel() + torch.arange(len(rows))[:, None], rows], dim=1).flatten()
 

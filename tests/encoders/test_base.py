@@ -11,7 +11,7 @@ def test_a_cell_is_the_patch_behind_one_feature() -> None:
     config = SuppliedEncoderConfig(width=8, image_size=(60, 31), grid=(3, 5))
     assert config.grid_out(config.tile_size) == Grid(3, 5)
     assert config.cell_size == Size(12, 10)
-    assert (config.feature_dim, config.forward_flops()) == (8, 0)
+    assert (config.feature_dim, config.forward_flops(config.tile_size)) == (8, 0)
 
 
 def test_a_supplied_encoder_takes_its_own_tile_only() -> None:

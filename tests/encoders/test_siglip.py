@@ -149,7 +149,7 @@ def test_declared_operations_are_the_counted_ones(class_token: bool) -> None:
     encoder = build(image_size=(14, 10), class_token=class_token, pool="none")
     with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH), torch.no_grad():
         encoder(torch.zeros(1, 3, 10, 14, dtype=torch.float64))
-    assert counter.get_total_flops() == encoder.config.forward_flops()
+    assert counter.get_total_flops() == encoder.config.forward_flops(encoder.config.tile_size)
 
 
 def test_the_default_is_the_released_encoder() -> None:

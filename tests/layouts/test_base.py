@@ -135,7 +135,7 @@ def test_a_layout_of_few_lines_is_a_field_and_a_part() -> None:
 
             type: Literal["bare"] = "bare"
 
-            def arrange(self, tiles: Grid, grid: Grid) -> Tensor:
+            def arrange(self, tiles: Grid, grid: Grid, overview: Grid) -> Tensor:
                 return torch.arange((1 + tiles.area) * grid.area)
 
         layouts.register(BareConfig)(Layout)

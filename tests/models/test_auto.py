@@ -19,7 +19,7 @@ from tests.strategies import seeds
 from vlkit.checkpoint import WeightFiles
 from vlkit.decoders import DeepseekV2Config
 from vlkit.errors import CheckpointError, ConfigError
-from vlkit.models.deepseek_vl2.config import NATIVE
+from vlkit.models.family import NATIVE
 from vlkit.models.deepseek_vl2.keys import EMBEDDING, HEAD
 from vlkit.notation import Grid
 

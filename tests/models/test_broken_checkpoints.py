@@ -56,7 +56,7 @@ MISTAKES: dict[str, tuple[Callable[[Path], Any], str]] = {
     "config of nothing": (lambda folder: (folder / "config.json").write_text("[]"), r"config\.json holds a list"),
     "other model": (
         lambda folder: (folder / "config.json").write_text('{"model_type": "llama"}'),
-        "decoder: Field req",
+        "model_type 'llama' is not known",
     ),
     "unknown field": (edit_config("vision_config.widht", 3), r"vision_config.widht .* did you mean 'width'\?"),
     "missing shard": (

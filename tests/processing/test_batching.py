@@ -52,7 +52,7 @@ def test_rows_without_padding_are_the_samples(sizes: list[tuple[int, int, int]],
             given_rows = getattr(one, name)
             assert torch.equal(batch[name][row, : len(given_rows)], given_rows)
             assert not batch[name][row, len(given_rows) :].any()
-    types = {name: batch[name].dtype for name in TENSORS}
+    types = {name: batch[name].dtype for name in batch}
     assert types["attention_mask"] == types["images_seq_mask"] == torch.bool
 
 

@@ -1,7 +1,24 @@
 """KV cache and the policies that decide where it lives."""
 
-from vlkit.cache.base import AnyCachePolicy, CachePolicy, CachePolicyConfig, KVCache, LayerCache, cache_policies
-from vlkit.cache.policies import Offload, OffloadConfig, Resident, ResidentConfig
+from typing import TYPE_CHECKING
+
+from vlkit.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from vlkit.cache.base import AnyCachePolicy, CachePolicy, CachePolicyConfig, KVCache, LayerCache, cache_policies
+    from vlkit.cache.policies import Offload, OffloadConfig, Resident, ResidentConfig
+
+_HOMES = {
+    "vlkit.cache.base": (
+        "AnyCachePolicy",
+        "CachePolicy",
+        "CachePolicyConfig",
+        "KVCache",
+        "LayerCache",
+        "cache_policies",
+    ),
+    "vlkit.cache.policies": ("Offload", "OffloadConfig", "Resident", "ResidentConfig"),
+}
 
 __all__ = [
     "AnyCachePolicy",
@@ -15,3 +32,5 @@ __all__ = [
     "ResidentConfig",
     "cache_policies",
 ]
+
+__getattr__, __dir__ = lazy_names(__name__, _HOMES)

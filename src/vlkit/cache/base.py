@@ -107,7 +107,14 @@ class CachePolicy:
         """Called after layer `index` has run."""
 
 
-cache_policies: Registry[CachePolicyConfig, CachePolicy] = Registry("cache_policies", CachePolicyConfig)
+cache_policies: Registry[CachePolicyConfig, CachePolicy] = Registry(
+    "cache_policies",
+    CachePolicyConfig,
+    homes={
+        "resident": "vlkit.cache.policies",
+        "offload": "vlkit.cache.policies",
+    },
+)
 AnyCachePolicy = Annotated[SerializeAsAny[CachePolicyConfig], cache_policies]
 """Field type that takes any registered cache policy."""
 

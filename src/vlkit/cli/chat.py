@@ -14,9 +14,9 @@ from vlkit.errors import InputError, VlkitError, did_you_mean
 
 if TYPE_CHECKING:
     from vlkit.cache import CachePolicyConfig
-    from vlkit.models.deepseek_vl2.model import DeepseekVLV2
-    from vlkit.models.deepseek_vl2.processor import DeepseekVLV2Processor
     from vlkit.processing import Picture, ProcessorOutput
+    from vlkit.processing.processor import Processor
+    from vlkit.vlm import VLM
 
 COMMANDS = ("/image", "/reset", "/exit")
 
@@ -104,8 +104,8 @@ class Chat:
 
     def __init__(
         self,
-        model: DeepseekVLV2,
-        processor: DeepseekVLV2Processor,
+        model: VLM,
+        processor: Processor[Any],
         *,
         system: str | None,
         cache: str | CachePolicyConfig,

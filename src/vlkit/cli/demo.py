@@ -83,8 +83,8 @@ class Steps:
 def assemble(steps: Steps) -> DeepseekVLV2:
     """The preset "mini" with larger tiles, and a vocabulary of bytes."""
     from vlkit.models.deepseek_vl2.builder import DeepseekVLV2Builder
-    from vlkit.models.deepseek_vl2.presets import official_resolutions
     from vlkit.processing import Tokenizer
+    from vlkit.tiling import official_resolutions
 
     steps.begin()
     model = (

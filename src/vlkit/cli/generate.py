@@ -15,9 +15,9 @@ from vlkit.cli.terminal import loading, write
 from vlkit.errors import ContextLengthError, InputError
 
 if TYPE_CHECKING:
-    from vlkit.models.deepseek_vl2.config import DeepseekVLV2Config
-    from vlkit.models.deepseek_vl2.model import DeepseekVLV2
-    from vlkit.models.deepseek_vl2.processor import DeepseekVLV2Processor
+    from vlkit.processing.processor import Processor
+    from vlkit.vlm import VLM
+    from vlkit.vlm_config import VLMConfig
 
 
 def generate(
@@ -89,17 +89,16 @@ def generate(
     typer.echo(json.dumps(report, indent=2, ensure_ascii=False))
 
 
-def open_processor(model: str, *, revision: str | None) -> tuple[DeepseekVLV2Processor, DeepseekVLV2Config]:
+def open_processor(model: str, *, revision: str | None) -> tuple[Processor[Any], VLMConfig]:
     """Processor and config of a checkpoint; of one on the hub only its small files are fetched."""
     from vlkit.checkpoint.hub import resolve_folder
-    from vlkit.models.auto import resolve_config
-    from vlkit.models.deepseek_vl2.processor import DeepseekVLV2Processor
+    from vlkit.models.auto import load_processor, resolve_config
 
     folder = resolve_folder(model, revision=revision, weights=False)
-    return DeepseekVLV2Processor.from_pretrained(folder), resolve_config(folder)
+    return load_processor(folder), resolve_config(folder)
 
 
-def open_model(model: str, *, revision: str | None, dtype: options.Dtype | None, device: Any) -> DeepseekVLV2:
+def open_model(model: str, *, revision: str | None, dtype: options.Dtype | None, device: Any) -> VLM:
     """Model of a checkpoint, with a progress bar if somebody looks."""
     from vlkit.models.auto import from_pretrained
 
@@ -133,7 +132,7 @@ def conversation(prompt: str, system: str | None) -> list[dict[str, str]]:
     return [*first, {"role": "<|User|>", "content": prompt}, {"role": "<|Assistant|>", "content": ""}]
 
 
-def require_room(config: DeepseekVLV2Config, image_tokens: list[int], *, length: int, new: int) -> None:
+def require_room(config: VLMConfig, image_tokens: list[int], *, length: int, new: int) -> None:
     """Refuse what is longer than the model's positions, while no weights are loaded yet."""
     limit = config.decoder.max_positions
     if limit is not None and length + new - 1 > limit:

@@ -34,18 +34,20 @@ def layout(
     fields = {} if global_view is None else {"global_view": global_view}
     chosen = VLMBuilder(given).layout(layout or given.layout.type, **fields).config
     image = load(picture)
-    tiling = chosen.tiling(image.size, crop=not no_crop)
-    tokens = chosen.layout.count(tiling.grid, chosen.grid)
-    drawn = draw(image, chosen, title=f"{picture.name}, {config}, {chosen.layout.type} layout", crop=not no_crop)
+    crop = False if no_crop else None
+    tiling = chosen.tiling(image.size, crop=crop)
+    tokens = chosen.image_tokens(image.size, crop=crop)
+    drawn = draw(image, chosen, title=f"{picture.name}, {config}, {chosen.layout.type} layout", crop=crop)
     save_png(drawn, output)
-    typer.echo(
-        f"{picture.name}: {tiling.image_size} pixels, fitted to {tiling.resolution}, {tiling.grid} tiles and a global "
-        f"view of {chosen.grid} tokens each, {tokens} tokens in all"
-    )
+    if chosen.layout.tile_count(tiling.grid):
+        views = f"fitted to {tiling.resolution}, {tiling.grid} tiles of {chosen.grid} tokens each and a global view of "
+    else:
+        views = f"fitted to {tiling.overview}, not cut, a global view of "
+    typer.echo(f"{picture.name}: {tiling.image_size} pixels, {views}{chosen.overview}, {tokens} tokens in all")
     typer.echo(f"drawn in {output}")
 
 
-def draw(image: Image.Image, config: VLMConfig, *, title: str, crop: bool = True) -> Image.Image:
+def draw(image: Image.Image, config: VLMConfig, *, title: str, crop: bool | None = None) -> Image.Image:
     """Picture of an image's way through a model's tiling and layout."""
     from vlkit.drawing import draw_layout
     from vlkit.notation import Size
@@ -56,6 +58,7 @@ def draw(image: Image.Image, config: VLMConfig, *, title: str, crop: bool = True
         config.tiling(image.size, crop=crop),
         config.layout,
         config.grid,
+        config.overview,
         token_size=Size(patch.width * merge, patch.height * merge),
         title=title,
     )

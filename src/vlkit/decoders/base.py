@@ -155,6 +155,12 @@ class Decoder(nn.Module):
             )
 
 
-decoders: Registry[DecoderConfig, Decoder] = Registry("decoders", DecoderConfig)
+decoders: Registry[DecoderConfig, Decoder] = Registry(
+    "decoders",
+    DecoderConfig,
+    homes={
+        "deepseek_v2": "vlkit.decoders.deepseek_v2",
+    },
+)
 AnyDecoder = Annotated[SerializeAsAny[DecoderConfig], decoders]
 """Field type that takes any registered decoder."""

@@ -8,7 +8,6 @@ from vlkit.description.parameters import Parameters
 from vlkit.description.unknown import add, multiply
 from vlkit.errors import InputError
 from vlkit.notation import Grid, Size
-from vlkit.tiling import fit_inside
 from vlkit.vlm_config import VLMConfig
 
 
@@ -21,7 +20,7 @@ class Picture:
         resolution: width and height that it is fitted to.
         scale: by how much its sides shrink or grow for that; 0 if it is so thin that nothing of it is left.
         tiles: rows and columns of tiles that it is cut into.
-        views: tiles and the global view, which the encoder sees.
+        views: the global view and the tiles that the layout has a place for, which the encoder sees.
         tokens: image tokens.
         flops: the encoder's operations on all views; None if unknown.
     """
@@ -35,8 +34,8 @@ class Picture:
     flops: int | None
 
     @classmethod
-    def plan(cls, config: VLMConfig, size: tuple[int, int], *, crop: bool) -> Picture:
-        """What becomes of a picture of this width and height.
+    def plan(cls, config: VLMConfig, size: tuple[int, int], *, crop: bool | None, images: int = 1) -> Picture:
+        """What becomes of a picture of this width and height, one of `images` in its prompt.
 
         Raises:
             InputError: if it is no pair of positive whole numbers.
@@ -47,17 +46,19 @@ class Picture:
                 rule="a size is a pair of whole numbers, width and height in pixels",
                 remedy="image_sizes=[(1024, 768)], for instance",
             )
-        tiling = config.tiling((size[0], size[1]), crop=crop)
-        placed, views = fit_inside(tiling.image_size, tiling.resolution), 1 + tiling.grid.area
+        tiling = config.tiling((size[0], size[1]), crop=crop, images=images)
+        tiles = config.layout.tile_count(tiling.grid)
+        placed = tiling.placed if tiles else tiling.placed_globally
+        flops = tiles * config.encoder.forward_flops(tiling.tile_size) + config.encoder.forward_flops(tiling.overview)
         fitted = min(placed.right - placed.left, placed.lower - placed.upper)
         return cls(
             size=tiling.image_size,
-            resolution=tiling.resolution,
+            resolution=tiling.resolution if tiles else tiling.overview,
             scale=(placed.right - placed.left) / size[0] if fitted else 0.0,
             tiles=tiling.grid,
-            views=views,
-            tokens=config.layout.count(tiling.grid, config.grid),
-            flops=views * config.encoder.forward_flops() or None,
+            views=1 + tiles,
+            tokens=config.layout.count(tiling.grid, config.grid, config.overview),
+            flops=flops or None,
         )
 
 
@@ -112,9 +113,9 @@ class Flops:
     Norms, activations, rotation and softmax are left out: they are few, and bound by memory.
 
     Args:
-        encoder_view: the encoder on one view.
+        encoder_view: the encoder on one tile.
         encoder: the encoder on all views.
-        projector_view: the projector on one view.
+        projector_view: the projector on one tile.
         projector: the projector on all views.
         prefill: the decoder on the prompt, with the active experts only and the head at the last position.
         decode: the decoder and its head on one new token, the last one, which sees all positions.
@@ -128,10 +129,14 @@ class Flops:
     decode: int | None
 
     @classmethod
-    def count(cls, config: VLMConfig, *, views: int, context: Context, parameters: Parameters) -> Flops:
-        """Operations of one sample; the head is taken to be one matrix, `2 D` operations per token id."""
-        encoder = config.encoder.forward_flops() or None
-        projector = _projector_flops(config, parameters)
+    def count(cls, config: VLMConfig, *, tiles: int, overviews: int, context: Context, parameters: Parameters) -> Flops:
+        """Operations of one sample with so many tiles and global views.
+
+        The head is taken to be one matrix, `2 D` operations per token id.
+        """
+        tile, overview = config.tile_size, Size(*(config.global_view_size or config.tile_size))
+        encoder, encoder_overview = (config.encoder.forward_flops(size) or None for size in (tile, overview))
+        projector, projector_overview = (_projector_flops(config, size, parameters) for size in (tile, overview))
         head = 2 * config.decoder.dim * config.decoder.vocabulary
 
         def decoder(new: int, seen: int) -> int | None:
@@ -139,17 +144,17 @@ class Flops:
 
         return cls(
             encoder_view=encoder,
-            encoder=multiply(views, encoder),
+            encoder=add((multiply(tiles, encoder), multiply(overviews, encoder_overview))),
             projector_view=projector,
-            projector=multiply(views, projector),
+            projector=add((multiply(tiles, projector), multiply(overviews, projector_overview))),
             prefill=decoder(context.prefill, context.prefill),
             decode=decoder(1, max(context.positions, 1)),
         )
 
 
-def _projector_flops(config: VLMConfig, parameters: Parameters) -> int | None:
+def _projector_flops(config: VLMConfig, size: Size, parameters: Parameters) -> int | None:
     """Operations on one view; none are known to be none only if there are no parameters either."""
     flops = config.projector.forward_flops(
-        config.encoder.grid_out(config.tile_size), in_dim=config.encoder.feature_dim, out_dim=config.decoder.dim
+        config.encoder.grid_out(size), in_dim=config.encoder.feature_dim, out_dim=config.decoder.dim
     )
     return flops if flops or parameters["projector"].total == 0 else None

@@ -10,6 +10,7 @@ import torch
 from pydantic import TypeAdapter
 
 from vlkit.cache.base import CachePolicyConfig
+from vlkit.cropping import CropFewImages
 from vlkit.description.costs import Context, Flops, Picture
 from vlkit.description.memory import Memory
 from vlkit.description.parameters import Parameters, count_parameters
@@ -19,9 +20,6 @@ from vlkit.layouts.indexed import Layout1DConfig
 from vlkit.notation import Grid, Size
 from vlkit.vlm_config import VLMConfig
 
-MOST_CROPPED = 2
-"""Most pictures that are cut into tiles unless the caller asks for more, as upstream."""
-
 
 @dataclass(frozen=True)
 class Description:
@@ -30,8 +28,8 @@ class Description:
     Args:
         parts: tags of encoder, projector, layout and decoder.
         dtype: type of weights, activations and cache.
-        tile_size: width and height of a view in pixels.
-        grid: rows and columns of tokens that a view becomes.
+        tile_size: width and height of a tile in pixels.
+        grid: rows and columns of tokens that a tile becomes.
         crop: whether the pictures are cut into tiles.
         parameters: their number, part by part.
         pictures: what becomes of each picture.
@@ -80,7 +78,7 @@ def describe(
         new_tokens: tokens of the answer.
         dtype: type of weights, activations and cache.
         cache: policy of the KV cache.
-        crop: whether pictures are cut into tiles of their best resolution; None: if there are at most two.
+        crop: whether pictures are cut into tiles; None: as the config's cropping says.
 
     Raises:
         InputError: if a picture's size or a number of tokens is not valid.
@@ -91,28 +89,36 @@ def describe(
         raise InputError(f"prompt_tokens {prompt_tokens}, new_tokens {new_tokens}", rule="neither is negative")
     if not dtype.is_floating_point:
         raise ConfigError(f"dtype {dtype}", rule="weights are floating-point numbers", remedy="torch.bfloat16, say")
-    cut = len(image_sizes) <= MOST_CROPPED if crop is None else crop
-    pictures = tuple(Picture.plan(config, size, crop=cut) for size in image_sizes)
-    views = sum(picture.views for picture in pictures)
+    pictures = tuple(Picture.plan(config, size, crop=crop, images=len(image_sizes)) for size in image_sizes)
+    tiles = sum(picture.views for picture in pictures) - len(pictures)
     tokens = sum(picture.tokens for picture in pictures)
     context = Context.of(config, image_tokens=tokens, prompt_tokens=prompt_tokens, new_tokens=new_tokens)
     parameters = count_parameters(config)
-    flops = Flops.count(config, views=views, context=context, parameters=parameters)
+    overviews = len(pictures)
+    flops = Flops.count(config, tiles=tiles, overviews=overviews, context=context, parameters=parameters)
     memory = Memory.estimate(
-        config, views=views, context=context, parameters=parameters, itemsize=dtype.itemsize, policy=cache
+        config,
+        tiles=tiles,
+        overviews=overviews,
+        context=context,
+        parameters=parameters,
+        itemsize=dtype.itemsize,
+        policy=cache,
     )
+    policy = config.cropping.policy
+    uncut = crop is None and isinstance(policy, CropFewImages) and overviews > policy.most_images
     return Description(
         parts=(config.encoder.type, config.projector.type, config.layout.type, config.decoder.type),
         dtype=str(dtype).removeprefix("torch."),
         tile_size=config.tile_size,
         grid=config.grid,
-        crop=cut,
+        crop=not uncut if crop is None else crop,
         parameters=parameters,
         pictures=pictures,
         context=context,
         flops=flops,
         memory=memory,
-        warnings=tuple(_warnings(config, pictures, context, uncut_by_default=crop is None and not cut)),
+        warnings=tuple(_warnings(config, pictures, context, uncut_by_default=uncut)),
     )
 
 
@@ -125,9 +131,10 @@ def _warnings(
             "use fewer or smaller pictures, or crop=False"
         )
     if uncut_by_default:
+        twice = ", twice" if any(picture.views > 1 for picture in pictures) else ""
         yield (
-            f"{len(pictures)} pictures are not cut into tiles, as upstream does with more than {MOST_CROPPED}: each "
-            "shows only its global view, twice; crop=True cuts them"
+            f"so many pictures ({len(pictures)}) are not cut into tiles, as upstream does: each shows only its global "
+            f"view{twice}; crop=True cuts them"
         )
     if thin := [picture for picture in pictures if picture.scale == 0]:
         yield f"{_sizes(thin)}: so thin that nothing is left of it when it is fitted"

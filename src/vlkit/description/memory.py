@@ -10,6 +10,7 @@ from vlkit.decoders.base import DecoderConfig
 from vlkit.description.costs import Context
 from vlkit.description.parameters import Parameters
 from vlkit.description.unknown import add, larger, multiply
+from vlkit.notation import Size
 from vlkit.vlm_config import VLMConfig
 
 
@@ -53,7 +54,8 @@ class Memory:
         cls,
         config: VLMConfig,
         *,
-        views: int,
+        tiles: int,
+        overviews: int,
         context: Context,
         parameters: Parameters,
         itemsize: int,
@@ -66,7 +68,8 @@ class Memory:
         """
         cache_config, decoder = cache_policies.resolve(policy), config.decoder
         last = max(context.positions, 1)
-        pixels = views * 3 * config.tile_size.width * config.tile_size.height
+        tile, overview = config.tile_size, Size(*(config.global_view_size or config.tile_size))
+        pixels = 3 * (tiles * tile.width * tile.height + overviews * overview.width * overview.height)
         copies = 4 if itemsize == 4 else 4 + itemsize
         embeds = context.prefill * decoder.dim * itemsize
         logits = decoder.vocabulary * (itemsize + 4)
@@ -75,8 +78,8 @@ class Memory:
         cache = multiply(-(-context.positions // BLOCK) * BLOCK, per_token)
         layers = decoder.num_layers if isinstance(cache_config, OffloadConfig) else 1
         on_device = None if cache is None else cache // max(layers, 1)
-        encoder = multiply(views, config.encoder.activation_bytes(itemsize) or None)
-        vision = add((pixels * (4 + copies) + embeds, encoder)) if views else 0
+        encoder = _encoder_bytes(config, tiles=tiles, overviews=overviews, itemsize=itemsize)
+        vision = add((pixels * (4 + copies) + embeds, encoder)) if overviews else 0
         prefill = add((4 * pixels, _pass_bytes(decoder, context.prefill, context.prefill, itemsize, logits)))
         decode = _pass_bytes(decoder, 1, last, itemsize, logits)
         decoding = add((on_device, larger(prefill, decode)))
@@ -92,6 +95,15 @@ class Memory:
             peak=add((weights, larger(vision, decoding))),
             read_per_token=add((read, multiply(context.positions, per_token))),
         )
+
+
+def _encoder_bytes(config: VLMConfig, *, tiles: int, overviews: int, itemsize: int) -> int | None:
+    """Activations of all views at once, or of tiles and global views in turn if their sizes differ."""
+    tile = config.encoder.activation_bytes(config.tile_size, itemsize) or None
+    if config.global_view_size is None:
+        return multiply(tiles + overviews, tile)
+    overview = config.encoder.activation_bytes(Size(*config.global_view_size), itemsize) or None
+    return larger(multiply(tiles, tile), multiply(overviews, overview))
 
 
 def _pass_bytes(decoder: DecoderConfig, new: int, seen: int, itemsize: int, logits: int) -> int | None:

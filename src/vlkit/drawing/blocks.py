@@ -97,14 +97,14 @@ class _Token(NamedTuple):
     place: Place | None
 
 
-def arrange_blocks(layout: LayoutConfig, tiles: Grid, grid: Grid) -> list[Block]:
+def arrange_blocks(layout: LayoutConfig, tiles: Grid, grid: Grid, overview: Grid | None = None) -> list[Block]:
     """Blocks of the sequence; read one after the other, row by row, they hold every token once and in order.
 
     It works for any layout: features that are neighbours both in the picture and in the sequence stay neighbours. A
     vector that occurs again and again ends the row before it, one of several vectors leads the row after it, and any
     other separator stands alone. A sequence without such an order is one block that is wrapped like text.
     """
-    tokens = _tokens(layout, tiles, grid)
+    tokens = _tokens(layout, tiles, grid, overview)
     blocks: list[list[Row]] = []
     for row in _rows(tokens):
         lead, start = sum(token.role == "lead" for token in row), _start(row)
@@ -119,8 +119,8 @@ def arrange_blocks(layout: LayoutConfig, tiles: Grid, grid: Grid) -> list[Block]
     return [Block(tuple(rows)) for rows in blocks]
 
 
-def _tokens(layout: LayoutConfig, tiles: Grid, grid: Grid) -> list[_Token]:
-    sources, vectors = trace(layout, tiles, grid), layout.separators()
+def _tokens(layout: LayoutConfig, tiles: Grid, grid: Grid, overview: Grid | None) -> list[_Token]:
+    sources, vectors = trace(layout, tiles, grid, overview), layout.separators()
     occurrences = Counter(source for source in sources if source.separator)
 
     def role(source: TokenSource) -> str:
@@ -180,7 +180,11 @@ def _is_below(start: Place | None, above: Place | None) -> bool:
 
 
 def _is_in_same_tiles(start: Place | None, above: Place | None, grid: Grid) -> bool:
-    return start is not None and above is not None and start.row // grid.rows == above.row // grid.rows
+    return (
+        start is not None
+        and above is not None
+        and (start.in_global_view or start.row // grid.rows == above.row // grid.rows)
+    )
 
 
 def _seams_between(first: Place | None, start: Place | None, grid: Grid) -> int:

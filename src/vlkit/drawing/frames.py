@@ -24,23 +24,35 @@ class Frames:
         tiling: how the picture is cut.
         fitted: width and height of the fitted picture in units.
         overview: width and height of the global view in units.
+        cut: whether the tiles are encoded; if not, only the global view is drawn.
         stacked: whether the global view stands below the fitted picture instead of beside it.
     """
 
-    def __init__(self, tiling: Tiling, *, fitted: Size, overview: Size, stacked: bool = False) -> None:
-        self.tiling, self.fitted, self.overview, self.stacked = tiling, fitted, overview, stacked
+    def __init__(
+        self, tiling: Tiling, *, fitted: Size, overview: Size, cut: bool = True, stacked: bool = False
+    ) -> None:
+        self.tiling, self.fitted, self.overview, self.cut, self.stacked = tiling, fitted, overview, cut, stacked
+
+    @classmethod
+    def of(cls, tiling: Tiling, *, width: int, height: int, cut: bool) -> Frames:
+        """The frames of a picture that is cut, or the global view of one that is not, in a column of the area."""
+        if cut:
+            return cls.in_column(tiling, width=width, height=height)
+        whole = tiling.overview
+        overview = _times(whole, min(width / whole.width, (height - CAPTION) / whole.height))
+        return cls(tiling, fitted=Size(0, 0), overview=overview, cut=False)
 
     @classmethod
     def in_row(cls, tiling: Tiling, *, width: int, height: int) -> Frames:
         """Side by side and of one height, in an area of this width and height."""
-        whole, tile = tiling.resolution, tiling.tile_size
+        whole, tile = tiling.resolution, tiling.overview
         side = min(height - CAPTION, (width - GAP) / (whole.width / whole.height + tile.width / tile.height))
         return cls(tiling, fitted=_times(whole, side / whole.height), overview=_times(tile, side / tile.height))
 
     @classmethod
     def in_column(cls, tiling: Tiling, *, width: int, height: int) -> Frames:
         """One below the other in an area of this width and height, or side by side where they are very high."""
-        whole, tile = tiling.resolution, tiling.tile_size
+        whole, tile = tiling.resolution, tiling.overview
         if whole.height > 4 * whole.width:
             fitted = _times(whole, (height - CAPTION) / whole.height)
             return cls(tiling, fitted=fitted, overview=_times(tile, (width - GAP - fitted.width) / tile.width))
@@ -51,6 +63,8 @@ class Frames:
     @property
     def size(self) -> Size:
         """Width and height of the area that the frames take."""
+        if not self.cut:
+            return Size(self.overview.width, self.overview.height + CAPTION)
         if self.stacked:
             width = max(self.fitted.width, self.overview.width)
             return Size(width, self.fitted.height + self.overview.height + 2 * CAPTION + GAP)
@@ -58,28 +72,33 @@ class Frames:
         return Size(self.fitted.width + GAP + self.overview.width, height + CAPTION)
 
     def draw(self, canvas: Canvas, picture: Image.Image, x: int, y: int) -> None:
-        """Draw both with the upper left corner of the area at `x, y`."""
+        """Draw them with the upper left corner of the area at `x, y`."""
+        if self.cut:
+            self._draw_tiles(canvas, picture, x, y)
+            if self.stacked:
+                y += CAPTION + self.fitted.height + GAP
+            else:
+                x += self.fitted.width + GAP
+        upper, size = y + CAPTION, self.overview
+        _caption(canvas, x, y, size.width, "global view", f" of {self.tiling.overview}")
+        box = Box(x, upper, x + size.width, upper + size.height)
+        self._frame(canvas, picture, self.tiling.placed_globally, self.tiling.overview, box)
+        canvas.rectangle(box, outline=GLOBAL_VIEW, width=2)
+
+    def _draw_tiles(self, canvas: Canvas, picture: Image.Image, x: int, y: int) -> None:
         rows, cols = self.tiling.grid
         upper, size = y + CAPTION, self.fitted
         _caption(
             canvas, x, y, size.width, f"{rows} x {cols} tile{'s' * (rows * cols > 1)}", f" of {self.tiling.tile_size}"
         )
-        self._frame(canvas, picture, self.tiling.resolution, Box(x, upper, x + size.width, upper + size.height))
-        self._tiles(canvas, x, upper)
-        if self.stacked:
-            y = upper + self.fitted.height + GAP
-        else:
-            x += self.fitted.width + GAP
-        upper, size = y + CAPTION, self.overview
-        _caption(canvas, x, y, size.width, "global view", f" of {self.tiling.tile_size}")
         box = Box(x, upper, x + size.width, upper + size.height)
-        self._frame(canvas, picture, self.tiling.tile_size, box)
-        canvas.rectangle(box, outline=GLOBAL_VIEW, width=2)
+        self._frame(canvas, picture, self.tiling.placed, self.tiling.resolution, box)
+        self._tiles(canvas, x, upper)
 
-    def _frame(self, canvas: Canvas, picture: Image.Image, frame: Size, box: Box) -> None:
+    def _frame(self, canvas: Canvas, picture: Image.Image, place: Box, frame: Size, box: Box) -> None:
         size = Size((box.right - box.left) * canvas.scale, (box.lower - box.upper) * canvas.scale)
         ground = hatched(size, step=9 * canvas.scale)
-        canvas.picture(placed(picture, frame, ground), box.left, box.upper)
+        canvas.picture(placed(picture, place, frame, ground), box.left, box.upper)
 
     def _tiles(self, canvas: Canvas, x: int, y: int) -> None:
         rows, cols = self.tiling.grid

@@ -6,12 +6,11 @@ from PIL import Image
 
 from vlkit.drawing.canvas import hatched
 from vlkit.notation import Grid, Size
-from vlkit.tiling import Tiling, fit_inside
+from vlkit.tiling import Box, Tiling
 
 
-def placed(picture: Image.Image, frame: Size, ground: Image.Image) -> Image.Image:
-    """Picture scaled to fit in a frame and centred on `ground`, which has the frame's shape and any resolution."""
-    box = fit_inside(picture.size, frame)
+def placed(picture: Image.Image, box: Box, frame: Size, ground: Image.Image) -> Image.Image:
+    """Picture in its place `box` of a frame, on `ground`, which has the frame's shape and any resolution."""
     across, down = ground.width / frame.width, ground.height / frame.height
     left, upper, right, lower = (round(side * factor) for side, factor in zip(box, (across, down, across, down)))
     framed = ground.copy()
@@ -22,24 +21,25 @@ def placed(picture: Image.Image, frame: Size, ground: Image.Image) -> Image.Imag
 
 
 def token_mosaics(
-    picture: Image.Image, tiling: Tiling, grid: Grid, *, token_size: Size, cell: int
+    picture: Image.Image, tiling: Tiling, grid: Grid, overview: Grid | None = None, *, token_size: Size, cell: int
 ) -> list[Image.Image]:
-    """Each view, the global one first, as `grid` cells of `cell` pixels: a cell shows the pixels behind its token.
+    """Each view, the global one first, as a grid of cells of `cell` pixels: a cell shows the pixels behind its token.
 
     Args:
         picture: the original.
         tiling: how it is cut.
-        grid: feature rows and columns of a view.
+        grid: feature rows and columns of a tile.
+        overview: those of the global view; None: as `grid`.
         token_size: width and height of the pixels behind one token; what reaches beyond the view is padding.
         cell: side of a cell in pixels.
     """
     step = max(9 * token_size.width // cell, 1)
-    fitted = placed(picture, tiling.resolution, hatched(tiling.resolution, step=step))
-    overview = placed(picture, tiling.tile_size, hatched(tiling.tile_size, step=step))
-    seen = Size(token_size.width * grid.cols, token_size.height * grid.rows)
-    mosaics = []
-    for view in (overview, *(fitted.crop(box) for box in tiling.boxes)):
-        whole = hatched(seen, step=step)
-        whole.paste(view, (0, 0))
-        mosaics.append(whole.resize((grid.cols * cell, grid.rows * cell), Image.Resampling.LANCZOS, reducing_gap=3.0))
-    return mosaics
+    fitted = placed(picture, tiling.placed, tiling.resolution, hatched(tiling.resolution, step=step))
+    whole = placed(picture, tiling.placed_globally, tiling.overview, hatched(tiling.overview, step=step))
+
+    def mosaic(view: Image.Image, cells: Grid) -> Image.Image:
+        seen = hatched(Size(token_size.width * cells.cols, token_size.height * cells.rows), step=step)
+        seen.paste(view, (0, 0))
+        return seen.resize((cells.cols * cell, cells.rows * cell), Image.Resampling.LANCZOS, reducing_gap=3.0)
+
+    return [mosaic(whole, overview or grid), *(mosaic(fitted.crop(box), grid) for box in tiling.boxes)]

@@ -12,13 +12,13 @@ from einops import rearrange
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.utils.checkpoint import checkpoint
 
 from vlkit.config import Count, Depth, Width
 from vlkit.encoders.base import Encoder, EncoderConfig, encoders
-from vlkit.errors import ConfigError, ShapeError
+from vlkit.errors import ConfigError
 from vlkit.nn.attention_pool import AttentionPool
 from vlkit.nn.mlp import MLP
+from vlkit.nn.recompute import run_blocks
 from vlkit.notation import Grid, Size
 
 EPS = 1e-6
@@ -48,6 +48,8 @@ class SigLIPConfig(EncoderConfig):
     the head, so that the features of `forward` stay unnormalised."""
     select_layer: int | None = None
     """Block whose output `forward` gives, without the last norm (-1 the last one); None: all blocks and the norm."""
+    activation: Literal["gelu_tanh", "gelu"] = "gelu_tanh"
+    """The blocks' GELU: its tanh approximation, or the exact one as in DeepSeek-VL."""
     gradient_checkpointing: bool = False
     """Whether training recomputes each block in the backward pass to save memory."""
 
@@ -76,15 +78,15 @@ class SigLIPConfig(EncoderConfig):
     def grid_out(self, size: Size) -> Grid:
         return Grid(size.height // self.patch_size, size.width // self.patch_size)
 
-    def forward_flops(self) -> int:
-        patches = self.grid_out(self.tile_size).area
+    def forward_flops(self, size: Size) -> int:
+        patches = self.grid_out(size).area
         tokens = patches + self.class_token
         linear = 4 * self.width**2 + 2 * self.width * self.mlp_width
         patch = 3 * self.patch_size**2 * self.width
         return 2 * (self.blocks_run * (tokens * linear + 2 * tokens**2 * self.width) + patches * patch)
 
-    def activation_bytes(self, itemsize: int) -> int:
-        tokens = self.grid_out(self.tile_size).area + self.class_token
+    def activation_bytes(self, size: Size, itemsize: int) -> int:
+        tokens = self.grid_out(size).area + self.class_token
         return tokens * max(7 * self.width, 3 * self.width + 2 * self.mlp_width) * itemsize
 
     @model_validator(mode="after")
@@ -134,14 +136,15 @@ class SelfAttention(nn.Module):
 
 
 class Block(nn.Module):
-    """Pre-norm transformer block with the tanh approximation of GELU."""
+    """Pre-norm transformer block."""
 
-    def __init__(self, *, width: int, heads: int, mlp_width: int) -> None:
+    def __init__(self, config: SigLIPConfig) -> None:
         super().__init__()
-        self.norm1 = nn.LayerNorm(width, eps=EPS)
-        self.attn = SelfAttention(width=width, heads=heads)
-        self.norm2 = nn.LayerNorm(width, eps=EPS)
-        self.mlp = MLP(width, mlp_width, approximate="tanh")
+        self.norm1 = nn.LayerNorm(config.width, eps=EPS)
+        self.attn = SelfAttention(width=config.width, heads=config.heads)
+        self.norm2 = nn.LayerNorm(config.width, eps=EPS)
+        approximate: Literal["tanh", "none"] = "tanh" if config.activation == "gelu_tanh" else "none"
+        self.mlp = MLP(config.width, config.mlp_width, approximate=approximate)
 
     def forward(self, x_NPW: Tensor) -> Tensor:
         """One block, float[N, P, W]."""
@@ -161,9 +164,7 @@ class SigLIP(Encoder):
         self.patch_embed = PatchEmbed(patch_size=config.patch_size, width=width)
         self.cls_token = nn.Parameter(torch.zeros(1, 1, width)) if config.class_token else None
         self.pos_embed = nn.Parameter(torch.empty(1, patches + config.class_token, width))
-        self.blocks = nn.ModuleList(
-            Block(width=width, heads=config.heads, mlp_width=config.mlp_width) for _ in range(config.layers)
-        )
+        self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
         self.norm = nn.Identity() if config.pool == "avg" else nn.LayerNorm(width, eps=EPS)
         self.fc_norm = nn.LayerNorm(width, eps=EPS) if config.pool == "avg" else nn.Identity()
         self.attn_pool = (
@@ -188,23 +189,18 @@ class SigLIP(Encoder):
 
     def forward_features(self, pixels: Tensor) -> Tensor:
         """All tokens float[N, P, W] (class token first, if any) after the last norm or of the selected block."""
-        config, (width, height) = self.config, self.config.tile_size
-        if pixels.ndim != 4 or tuple(pixels.shape[1:]) != (3, height, width):
-            raise ShapeError(
-                f"pixels of shape {list(pixels.shape)}",
-                rule=f"this encoder takes float[N, 3, {height}, {width}]",
-                remedy="tile the picture to the encoder's tile size, or change image_size",
-            )
+        config = self.config
+        recompute = config.gradient_checkpointing and self.training
+        x_NPW = run_blocks(self.blocks[: config.blocks_run], self.embed(pixels), recompute=recompute)
+        return self.norm(x_NPW) if config.select_layer is None else x_NPW
+
+    def embed(self, pixels: Tensor) -> Tensor:
+        """Class token, if any, and patches, float[N, P, W], with their positions."""
+        self.require_pixels(pixels)
         x_NPW = self.patch_embed(pixels)
         if self.cls_token is not None:
             x_NPW = torch.cat([self.cls_token.expand(len(x_NPW), -1, -1), x_NPW], dim=1)
-        x_NPW = x_NPW + self.pos_embed
-        for block in self.blocks[: config.blocks_run]:
-            if config.gradient_checkpointing and self.training and torch.is_grad_enabled():
-                x_NPW = checkpoint(block, x_NPW, use_reentrant=False)
-            else:
-                x_NPW = block(x_NPW)
-        return self.norm(x_NPW) if config.select_layer is None else x_NPW
+        return x_NPW + self.pos_embed
 
     def idle_modules(self) -> tuple[nn.Module, ...]:
         pooling = (self.fc_norm,) if self.attn_pool is None else (self.fc_norm, self.attn_pool)

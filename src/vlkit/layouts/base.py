@@ -1,8 +1,9 @@
 """The layout contract: a layout is a plan of integers, followed by one gather.
 
 The plan of an image with `r x c` tiles and a `Y x X` grid per tile is a `LongTensor[L]`. Its values address, in this
-order, the features of the global view, the features of the tiles row by row, and the layout's learned separators.
-Token count, arrangement and the way back from a token to its pixels all follow from the plan.
+order, the features of the global view, the features of the tiles row by row, and the layout's learned separators. The
+global view may have a grid of its own. Token count, arrangement and the way back from a token to its pixels all follow
+from the plan.
 """
 
 from __future__ import annotations
@@ -31,9 +32,19 @@ class LayoutConfig(Config):
         """Learned vectors that the layout adds: name to number of vectors, in the order of their addresses."""
         return {}
 
-    def arrange(self, tiles: Grid, grid: Grid) -> Tensor:
-        """Plan `LongTensor[L]` of one image; separators are addressed from `(1 + tiles.area) * grid.area` on."""
-        raise NotImplementedError(f"{type(self).__name__} defines arrange(tiles, grid)")
+    def tile_count(self, tiles: Grid) -> int:
+        """Number of a picture's tiles that have a place in the sequence; tiles without one are not even encoded."""
+        return tiles.area
+
+    def arrange(self, tiles: Grid, grid: Grid, overview: Grid) -> Tensor:
+        """Plan `LongTensor[L]` of one image; separators are addressed from `features(tiles, grid, overview)` on.
+
+        Args:
+            tiles: tile rows and columns.
+            grid: feature rows and columns of a tile.
+            overview: feature rows and columns of the global view.
+        """
+        raise NotImplementedError(f"{type(self).__name__} defines arrange(tiles, grid, overview)")
 
     def check(self, tile_grids: Sequence[Grid]) -> None:
         """Refuse tile grids that this layout cannot arrange.
@@ -42,19 +53,23 @@ class LayoutConfig(Config):
             ConfigError: naming the grid, the rule and the remedy.
         """
 
-    def plan(self, tiles: Grid, grid: Grid) -> Tensor:
-        """Cached plan `LongTensor[L]` of one image with `tiles` and `grid` features per tile; not to be changed."""
-        return _cached_plan(self, Grid(*tiles), Grid(*grid))
+    def features(self, tiles: Grid, grid: Grid, overview: Grid | None = None) -> int:
+        """Number of features of one image: those of its global view, then those of the tiles that count."""
+        return (overview or grid).area + self.tile_count(tiles) * grid.area
 
-    def count(self, tiles: Grid, grid: Grid) -> int:
+    def plan(self, tiles: Grid, grid: Grid, overview: Grid | None = None) -> Tensor:
+        """Cached plan `LongTensor[L]` of one image, not to be changed; `overview` None: as `grid`."""
+        return _cached_plan(self, Grid(*tiles), Grid(*grid), Grid(*(overview or grid)))
+
+    def count(self, tiles: Grid, grid: Grid, overview: Grid | None = None) -> int:
         """Number of tokens that the image takes."""
-        return len(self.plan(tiles, grid))
+        return len(self.plan(tiles, grid, overview))
 
 
 @lru_cache(maxsize=4096)
-def _cached_plan(config: LayoutConfig, tiles: Grid, grid: Grid) -> Tensor:
+def _cached_plan(config: LayoutConfig, tiles: Grid, grid: Grid, overview: Grid) -> Tensor:
     with torch.device("cpu"):
-        return config.arrange(tiles, grid)
+        return config.arrange(tiles, grid, overview)
 
 
 class Layout(nn.Module):
@@ -77,43 +92,78 @@ class Layout(nn.Module):
         for vectors in self.parameters():
             nn.init.normal_(vectors, std=self.dim**-0.5)
 
-    def forward(self, x_NYXD: Tensor, tile_grids: Sequence[Grid]) -> Tensor:
+    def forward(self, x_NYXD: Tensor, tile_grids: Sequence[Grid], overviews_NYXD: Tensor | None = None) -> Tensor:
         """Image tokens of the batch, image after image.
 
         Args:
-            x_NYXD: float[N, Y, X, D], for every image its global view, then its tiles row by row.
-            tile_grids: tile rows and columns of each image; N is the sum of `1 + r * c`.
+            x_NYXD: float[N, Y, X, D], for every image its global view, then its tiles row by row; only the tiles if
+                the global views are given apart.
+            tile_grids: tile rows and columns of each image; of its r * c tiles, `config.tile_count` are there.
+            overviews_NYXD: float[images, Y', X', D], global views with a grid of their own.
 
         Returns:
             x_LD: float[L, D], L being the sum of the images' counts.
 
         Raises:
-            ShapeError: if the number of tiles or the width does not fit.
+            ShapeError: if the number of views or the width does not fit.
         """
-        views, grid = [1 + tiles.area for tiles in tile_grids], Grid(*x_NYXD.shape[1:3])
-        if sum(views) != len(x_NYXD) or x_NYXD.shape[-1] != self.dim:
+        apart = overviews_NYXD is not None
+        parts = [x_NYXD] if overviews_NYXD is None else [overviews_NYXD, x_NYXD]
+        tiles = sum(map(self.config.tile_count, tile_grids))
+        expected = [len(tile_grids), tiles] if apart else [len(tile_grids) + tiles]
+        if [len(part) for part in parts] != expected or any(part.shape[-1] != self.dim for part in parts):
             raise ShapeError(
-                f"{len(x_NYXD)} views of width {x_NYXD.shape[-1]} for tile grids {[str(t) for t in tile_grids]}",
-                rule=f"each image has one global view and r*c tiles ({sum(views)} in all) of width {self.dim}",
+                f"{[len(part) for part in parts]} views of widths {[part.shape[-1] for part in parts]} for tile grids "
+                f"{[str(grid) for grid in tile_grids]}",
+                rule=f"each image has one global view and r*c tiles ({expected} in all) of width {self.dim}"
+                + (", less what the layout drops" if tiles < sum(grid.area for grid in tile_grids) else ""),
             )
-        index_L = self.batch_plan(tile_grids, grid).to(x_NYXD.device)
+        grids = [Grid(*part.shape[1:3]) for part in parts]
+        index_L = self.batch_plan(tile_grids, grids[-1], grids[0] if apart else None).to(x_NYXD.device)
         separators = [vectors.to(x_NYXD.dtype) for vectors in self.parameters()]
-        return torch.cat([x_NYXD.flatten(0, 2), *separators]).index_select(0, index_L)
+        return torch.cat([*(part.flatten(0, 2) for part in parts), *separators]).index_select(0, index_L)
 
-    def batch_plan(self, tile_grids: Sequence[Grid], grid: Grid) -> Tensor:
-        """Plan `LongTensor[L]` of the whole batch, addressing the features of all images, then the separators."""
+    def batch_plan(self, tile_grids: Sequence[Grid], grid: Grid, overview: Grid | None = None) -> Tensor:
+        """Plan `LongTensor[L]` of the whole batch, addressing all its features, then the separators.
+
+        Args:
+            tile_grids: tile rows and columns of each image.
+            grid: feature rows and columns of a tile.
+            overview: grid of the global views if their features stand apart, in front of those of all tiles; None: they
+                have the tiles' grid, and each stands in front of its own tiles.
+        """
         if not tile_grids:
             return torch.empty(0, dtype=torch.long, device="cpu")
-        features = [(1 + tiles.area) * grid.area for tiles in tile_grids]
-        plans = [self.config.plan(tiles, grid) for tiles in tile_grids]
-        lengths = torch.tensor([len(plan) for plan in plans], device="cpu")
-        own, total = torch.tensor(features, device="cpu"), sum(features)
-        first = own.cumsum(0) - own
+        with torch.device("cpu"):
+            plans = [self.config.plan(tiles, grid, overview) for tiles in tile_grids]
+            lengths = torch.tensor([len(plan) for plan in plans])
+            own = torch.tensor([self.config.features(tiles, grid, overview) for tiles in tile_grids])
+            global_view = torch.full_like(own, (overview or grid).area)
+        first = _starts(own)
+        starts = [first, first] if overview is None else [_starts(global_view), _starts(own - global_view)]
+        if overview is not None:
+            starts[1] += global_view.sum() - global_view
         plan_L = torch.cat(plans)
-        own_L, first_L = own.repeat_interleave(lengths), first.repeat_interleave(lengths)
-        return plan_L + torch.where(plan_L < own_L, first_L, total - own_L)
+        own_L, global_view_L, view_L, tile_L = (
+            value.repeat_interleave(lengths) for value in (own, global_view, *starts)
+        )
+        feature_L = plan_L + torch.where(plan_L < global_view_L, view_L, tile_L)
+        return torch.where(plan_L < own_L, feature_L, plan_L - own_L + own.sum())
 
 
-layouts: Registry[LayoutConfig, Layout] = Registry("layouts", LayoutConfig)
+def _starts(lengths: Tensor) -> Tensor:
+    return lengths.cumsum(0) - lengths
+
+
+layouts: Registry[LayoutConfig, Layout] = Registry(
+    "layouts",
+    LayoutConfig,
+    homes={
+        "1D": "vlkit.layouts.indexed",
+        "2D": "vlkit.layouts.rows",
+        "deepseek_ocr": "vlkit.layouts.tiles_first",
+        "plain": "vlkit.layouts.plain",
+    },
+)
 AnyLayout = Annotated[SerializeAsAny[LayoutConfig], layouts]
 """Field type that takes any registered layout."""

@@ -41,15 +41,14 @@ class Layout1DConfig(LayoutConfig):
                     remedy=f"set max_tiles to {tiles.area} or more, or drop that candidate resolution",
                 )
 
-    def arrange(self, tiles: Grid, grid: Grid) -> Tensor:
+    def arrange(self, tiles: Grid, grid: Grid, overview: Grid) -> Tensor:
         self.check([tiles])
-        views = 1 + tiles.area
-        features = torch.arange(views * grid.area).view(views, grid.area)
-        indicators = torch.arange(features.numel(), features.numel() + views)[:, None]
-        sequences = torch.cat([indicators, features], dim=1)
-        if self.global_view == "tail":
-            sequences = sequences.roll(-1, dims=0)
-        return sequences.flatten()
+        indicator = self.features(tiles, grid, overview)
+        global_view = torch.cat([torch.tensor([indicator]), torch.arange(overview.area)])
+        indicators = torch.arange(indicator + 1, indicator + 1 + tiles.area)
+        features = torch.arange(overview.area, indicator).view(tiles.area, grid.area)
+        views = torch.cat([indicators[:, None], features], dim=1).flatten()
+        return torch.cat([global_view, views] if self.global_view == "head" else [views, global_view])
 
 
 @layouts.register(Layout1DConfig)

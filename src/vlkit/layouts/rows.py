@@ -26,18 +26,28 @@ class Layout2DConfig(LayoutConfig):
     def separators(self) -> dict[str, int]:
         return {"image_newline": 1, "view_separator": 1}
 
-    def arrange(self, tiles: Grid, grid: Grid) -> Tensor:
-        features = torch.arange((1 + tiles.area) * grid.area)
-        newline, separator = len(features), len(features) + 1
-        overview = rearrange(features[: grid.area], "(y x) -> y x", y=grid.rows)
-        stitched = rearrange(features[grid.area :], "(r c y x) -> (r y) (c x)", r=tiles.rows, c=tiles.cols, y=grid.rows)
-        first, second = (_end_rows(view, newline) for view in (overview, stitched))
+    def arrange(self, tiles: Grid, grid: Grid, overview: Grid) -> Tensor:
+        newline = self.features(tiles, grid, overview)
+        separator = torch.tensor([newline + 1])
+        first, second = (end_rows(view, newline) for view in (global_view(overview), stitched(tiles, grid, overview)))
         if self.global_view == "tail":
             first, second = second, first
-        return torch.cat([first, torch.tensor([separator]), second])
+        return torch.cat([first, separator, second])
 
 
-def _end_rows(view_YX: Tensor, newline: int) -> Tensor:
+def global_view(overview: Grid) -> Tensor:
+    """Addresses of the global view's features, int64[Y, X]."""
+    return rearrange(torch.arange(overview.area), "(y x) -> y x", y=overview.rows)
+
+
+def stitched(tiles: Grid, grid: Grid, overview: Grid) -> Tensor:
+    """Addresses of the features of all tiles as one picture, int64[r * Y, c * X]."""
+    features = overview.area + torch.arange(tiles.area * grid.area)
+    return rearrange(features, "(r c y x) -> (r y) (c x)", r=tiles.rows, c=tiles.cols, y=grid.rows)
+
+
+def end_rows(view_YX: Tensor, newline: int) -> Tensor:
+    """Addresses row by row, each row followed by `newline`."""
     return torch.cat([view_YX, view_YX.new_full((len(view_YX), 1), newline)], dim=1).flatten()
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 import torch
 from torch import Tensor
 
 from vlkit.builder import fresh_weights
 from vlkit.checkpoint.files import WeightFiles
-from vlkit.checkpoint.header import Entry
 from vlkit.checkpoint.hub import resolve_folder
 from vlkit.checkpoint.keymap import KeyMap
 from vlkit.checkpoint.loading import load_into, named_tensors
@@ -19,20 +18,21 @@ from vlkit.checkpoint.reading import read_into
 from vlkit.checkpoint.rules import Rule
 from vlkit.checkpoint.saving import save
 from vlkit.config import read_mapping
-from vlkit.decoders.deepseek_v2 import DeepseekV2Config
 from vlkit.description import Description
 from vlkit.description import describe as describe_config
 from vlkit.errors import CheckpointError, ConfigError, did_you_mean
 from vlkit.files import write_json
-from vlkit.models.deepseek_vl2.config import NATIVE, DeepseekVLV2Config
-from vlkit.models.deepseek_vl2.keys import EMBEDDING, HEAD, KEYMAP, TIED_KEYMAP
+from vlkit.models.deepseek_vl2.config import DeepseekVLV2Config
 from vlkit.models.deepseek_vl2.model import DeepseekVLV2
-from vlkit.models.deepseek_vl2.presets import presets
+from vlkit.models.families import config_from, family_of, presets
+from vlkit.models.family import NATIVE, TiedHead
+from vlkit.vlm import VLM
+from vlkit.vlm_config import VLMConfig
 
 if TYPE_CHECKING:
-    from vlkit.models.deepseek_vl2.processor import DeepseekVLV2Processor
+    from vlkit.processing.processor import Processor
 
-ConfigSpec = str | Path | Mapping[str, Any] | DeepseekVLV2Config
+ConfigSpec = str | Path | Mapping[str, Any] | VLMConfig
 """A preset's name, a config file, a mapping, or a config."""
 
 KINDS = (".json", ".toml", ".yaml", ".yml")
@@ -41,22 +41,23 @@ KINDS = (".json", ".toml", ".yaml", ".yml")
 NATIVE_KEYMAP = KeyMap([Rule("{rest}", "{rest}")])
 
 
-def resolve_config(spec: ConfigSpec) -> DeepseekVLV2Config:
+def resolve_config(spec: ConfigSpec) -> VLMConfig:
     """Config from a preset's name, a `.json`, `.toml` or `.yaml` file, a mapping (ours or official), or as it is.
 
     Raises:
         ConfigError: if there is no such preset or file, or its content is not valid.
     """
-    if isinstance(spec, DeepseekVLV2Config):
+    if isinstance(spec, VLMConfig):
         return spec
     if isinstance(spec, str) and spec in presets:
-        return presets[spec]
+        preset: VLMConfig = presets[spec]
+        return preset
     if isinstance(spec, Mapping):
-        return _from_mapping(spec)
+        return config_from(spec)
     if not isinstance(spec, str | Path):
         raise ConfigError(
             f"a {type(spec).__name__} is no config",
-            rule="it is a preset's name, a config file, a mapping, or a DeepseekVLV2Config",
+            rule="it is a preset's name, a config file, a mapping, or a VLMConfig",
         )
     path = Path(spec)
     if path.is_dir():
@@ -67,12 +68,20 @@ def resolve_config(spec: ConfigSpec) -> DeepseekVLV2Config:
             f"{str(spec)!r} is neither a preset nor a file; {did_you_mean(str(spec), [*presets, *files])}",
             remedy="name a preset, a config file, or a folder with a config.json",
         )
-    return _from_mapping(read_mapping(path))
+    return config_from(read_mapping(path))
 
 
+@overload
 def build(
-    config: ConfigSpec, *, dtype: torch.dtype | None = None, device: torch.device | str | None = None
-) -> DeepseekVLV2:
+    config: DeepseekVLV2Config, *, dtype: torch.dtype | None = None, device: torch.device | str | None = None
+) -> DeepseekVLV2: ...
+
+
+@overload
+def build(config: ConfigSpec, *, dtype: torch.dtype | None = None, device: torch.device | str | None = None) -> VLM: ...
+
+
+def build(config: ConfigSpec, *, dtype: torch.dtype | None = None, device: torch.device | str | None = None) -> VLM:
     """Model with fresh weights.
 
     Args:
@@ -84,8 +93,9 @@ def build(
         ConfigError: if the config is not valid, before anything is allocated.
     """
     resolved = resolve_config(config)
+    model_class = VLM if type(resolved) is VLMConfig else family_of(resolved).model_class
     with fresh_weights(dtype, device):
-        return DeepseekVLV2(resolved)
+        return model_class(resolved)
 
 
 def describe(config: ConfigSpec, **what: Any) -> Description:
@@ -100,8 +110,8 @@ def from_pretrained(
     device: torch.device | str | None = None,
     revision: str | None = None,
     progress: Callable[[int, int], None] | None = None,
-) -> DeepseekVLV2:
-    """Model from a checkpoint in the official layout, or one that `save_pretrained` wrote.
+) -> VLM:
+    """Model from a checkpoint in the official layout of its family, or one that `save_pretrained` wrote.
 
     Weights that need no change are mapped from the file, experts are read straight into their stack.
 
@@ -127,20 +137,37 @@ def from_pretrained(
             f"{folder} has no config.json", rule="a checkpoint folder holds config.json beside its weights"
         )
     content = read_mapping(config_file)
-    config, files = _from_mapping(content), WeightFiles.open(folder)
-    keymap = NATIVE_KEYMAP if NATIVE in content else _official_keymap(config)
+    config, files = config_from(content), WeightFiles.open(folder)
+    official = None if NATIVE in content else family_of(config)
+    keymap = official.keymap(config) if official else NATIVE_KEYMAP
     model = build(config, device="meta")
     load_into(model, files, keymap, dtype=dtype, device=device or "cpu", progress=progress)
-    if keymap is TIED_KEYMAP and HEAD in files.entries:
-        _require_tied(files.entries[HEAD], model.get_parameter("decoder.embed_tokens.weight"))
+    tied = official.tied_head(config) if official else None
+    if tied and tied.head in files.entries:
+        _require_tied(files, tied, keymap, model)
     return model.eval()
 
 
+def load_processor(name_or_path: str | Path, *, revision: str | None = None) -> Processor[Any]:
+    """Processor of a checkpoint, of the class that belongs to its family.
+
+    Args:
+        name_or_path: folder or hub id.
+        revision: branch, tag or commit on the hub.
+
+    Raises:
+        ConfigError: if a config or setting is not valid.
+        CheckpointError: if files are missing or damaged.
+    """
+    folder = resolve_folder(name_or_path, revision=revision, weights=False)
+    return family_of(resolve_config(folder)).processor_class().from_pretrained(folder)
+
+
 def save_pretrained(
-    model: DeepseekVLV2,
+    model: VLM,
     folder: str | Path,
     *,
-    processor: DeepseekVLV2Processor | None = None,
+    processor: Processor[Any] | None = None,
     max_shard_size: int | str = "4GB",
 ) -> None:
     """Write config and weights in the official layout, or in vlkit's own if the official one has no fields for them.
@@ -155,42 +182,33 @@ def save_pretrained(
         CheckpointError: if nothing can be written there.
         InputError: if the processor's files cannot be written there.
     """
-    folder = Path(folder)
+    folder, tied = Path(folder), None
     try:
-        content, keymap = model.config.to_hf(), _official_keymap(model.config)
+        family = family_of(model.config)
+        content, keymap = model.config.to_hf(), family.keymap(model.config)  # type: ignore[attr-defined]
+        tied = family.tied_head(model.config)
     except ConfigError:
         content, keymap = {NATIVE: model.config.model_dump(mode="json")}, NATIVE_KEYMAP
     if "torch_dtype" in content:
         content["torch_dtype"] = str(model.dtype).removeprefix("torch.")
     tensors = keymap.to_theirs(named_tensors(model))
-    if keymap is TIED_KEYMAP:
-        tensors[HEAD] = tensors[EMBEDDING]
+    if tied:
+        tensors[tied.head] = tensors[tied.embedding]
     save(tensors, folder, max_shard_size=max_shard_size)
     write_json(folder / "config.json", content)
     if processor is not None:
         processor.save_pretrained(folder)
 
 
-def _official_keymap(config: DeepseekVLV2Config) -> KeyMap:
-    tied = isinstance(config.decoder, DeepseekV2Config) and config.decoder.tie_word_embeddings
-    return TIED_KEYMAP if tied else KEYMAP
-
-
-def _require_tied(entry: Entry, embedding: Tensor) -> None:
-    head = torch.empty_like(embedding)
+def _require_tied(files: WeightFiles, tied: TiedHead, keymap: KeyMap, model: VLM) -> None:
+    """Refuse a checkpoint whose head differs from the embedding that the config says it is."""
+    entry, embedding = files.entries[tied.head], keymap.to_theirs(named_tensors(model))[tied.embedding]
+    head: Tensor = torch.empty_like(embedding)
     if entry.shape == head.shape:
         read_into(entry, head.view(-1))
     if entry.shape != head.shape or not torch.equal(head, embedding):
         raise CheckpointError(
-            f"{HEAD!r} in {entry.file.path} is not {EMBEDDING!r}",
+            f"{tied.head!r} in {entry.file.path} is not {tied.embedding!r}",
             rule="tie_word_embeddings in config.json says that they are one",
             remedy="set tie_word_embeddings to false, so that the checkpoint's own head is used",
         )
-
-
-def _from_mapping(content: Mapping[str, Any]) -> DeepseekVLV2Config:
-    if NATIVE in content:
-        return DeepseekVLV2Config.model_validate(content[NATIVE])
-    if "language_config" in content or "vision_config" in content:
-        return DeepseekVLV2Config.from_hf(content)
-    return DeepseekVLV2Config.model_validate(content)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 import torch
@@ -24,10 +24,12 @@ class Sample:
         labels: int64[T].
         images_seq_mask: bool[T], true where an image feature stands.
         images: float[n, 3, height, width], for each image its global view, then its tiles; one zero tile without any.
+            Only the tiles, if there are any, where global views have a size of their own.
         images_spatial_crop: int64[m, 2], tiles across and tiles down of each image; (0, 0) without any.
         sft_format: the conversation as text.
         num_image_tokens: tokens of each image.
         tilings: how each image was cut.
+        global_views: float[m, 3, height', width'], the global view of each image where these have a size of their own.
     """
 
     input_ids: Tensor
@@ -38,17 +40,20 @@ class Sample:
     sft_format: str
     num_image_tokens: list[int]
     tilings: list[Tiling]
+    global_views: Tensor | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class ProcessorOutput(Mapping[str, Tensor]):
-    """A batch; as a mapping it holds the six tensors that a model takes, so that `model.generate(**batch)` works.
+    """A batch; as a mapping it holds the tensors that a model takes, so that `model.generate(**batch)` works.
 
     Args:
         input_ids: int64[B, T].
         attention_mask: bool[B, T].
         labels: int64[B, T].
         images: float[B, n, 3, height, width], short rows filled up with zero tiles.
+        global_views: float[B, m, 3, height', width'], likewise; None, and not part of the mapping, where global views
+            have the size of tiles and stand in `images`.
         images_seq_mask: bool[B, T].
         images_spatial_crop: int64[B, m, 2], short rows filled up with (0, 0).
         sft_format: text of each sample; not part of the mapping.
@@ -65,18 +70,19 @@ class ProcessorOutput(Mapping[str, Tensor]):
     sft_format: list[str]
     num_image_tokens: list[list[int]]
     tilings: list[list[Tiling]]
+    global_views: Tensor | None = None
 
     def __getitem__(self, name: str) -> Tensor:
-        if name not in TENSORS:
+        tensor: Tensor | None = getattr(self, name) if name in TENSORS else None
+        if tensor is None:
             raise KeyError(name)
-        tensor: Tensor = getattr(self, name)
         return tensor
 
     def __iter__(self) -> Iterator[str]:
-        return iter(TENSORS)
+        return (name for name in TENSORS if getattr(self, name) is not None)
 
     def __len__(self) -> int:
-        return len(TENSORS)
+        return sum(1 for _ in self)
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> ProcessorOutput:
         """The batch on another device, the images in another floating-point type; None leaves it as it is.
@@ -84,12 +90,14 @@ class ProcessorOutput(Mapping[str, Tensor]):
         The official batch turns images to bfloat16 unless told otherwise; this one never does by itself.
         """
         moved: dict[str, Any] = {
-            name: tensor.to(device=device, dtype=dtype if name == "images" else None) for name, tensor in self.items()
+            name: tensor.to(device=device, dtype=dtype if name in PIXELS else None) for name, tensor in self.items()
         }
         return replace(self, **moved)
 
 
-TENSORS = tuple(field.name for field in fields(ProcessorOutput))[:6]
+PIXELS = ("images", "global_views")
+"""Names of the tensors that hold pixels."""
+TENSORS = ("input_ids", "attention_mask", "labels", "images", "images_seq_mask", "images_spatial_crop", "global_views")
 """Names of the tensors of a batch."""
 
 
@@ -139,6 +147,12 @@ def collate(
         raise InputError(f"padding_side is {padding_side!r:.80}", rule='padding_side is "left" or "right"')
     if not samples:
         raise InputError("the batch is empty", rule="a batch has at least one sample")
+    global_views = [sample.global_views for sample in samples if sample.global_views is not None]
+    if global_views and len(global_views) < len(samples):
+        raise InputError(
+            f"{len(global_views)} of {len(samples)} samples have global views apart from their tiles",
+            rule="the samples of a batch come from one processor",
+        )
     lengths = torch.tensor([len(sample.input_ids) for sample in samples])
     left = padding_side == "left"
 
@@ -165,6 +179,7 @@ def collate(
         sft_format=[sample.sft_format for sample in samples],
         num_image_tokens=[sample.num_image_tokens for sample in samples],
         tilings=[sample.tilings for sample in samples],
+        global_views=_filled_up(global_views) if global_views else None,
     )
 
 

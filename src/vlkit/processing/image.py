@@ -16,7 +16,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from vlkit.errors import InputError
-from vlkit.tiling import Tiling, fit_inside
+from vlkit.tiling import Fit, Tiling, fit_inside
 
 MAX_PIXELS = 178_956_970
 """Most pixels that a picture may have before it is decoded: Pillow's own limit."""
@@ -152,10 +152,16 @@ def view(image: Image.Image, frame: tuple[int, int], fill: tuple[int, ...]) -> I
     return ImageOps.pad(image, frame, color=fill)
 
 
+def fitted(image: Image.Image, frame: tuple[int, int], fit: Fit, fill: tuple[int, ...]) -> Image.Image:
+    """Picture in `frame` (width, height): padded as by `view`, or stretched to it."""
+    return view(image, frame, fill) if fit == "pad" else image.resize(frame, Image.Resampling.BICUBIC)
+
+
 def views(image: Image.Image, tiling: Tiling, fill: tuple[int, ...]) -> list[Image.Image]:
-    """Global view and tiles of a picture, all of one size."""
-    fitted = view(image, tiling.resolution, fill)
-    return [view(image, tiling.tile_size, fill), *(fitted.crop(box) for box in tiling.boxes)]
+    """Global view and tiles of a picture."""
+    whole = fitted(image, tiling.resolution, tiling.fit, fill)
+    overview = fitted(image, tiling.overview, tiling.global_fit, fill)
+    return [overview, *(whole.crop(box) for box in tiling.boxes)]
 
 
 def pixels(

@@ -8,7 +8,7 @@ from pydantic import SerializeAsAny
 from torch import Tensor, nn
 
 from vlkit.config import Config
-from vlkit.errors import ShapeError
+from vlkit.errors import ConfigError, ShapeError
 from vlkit.notation import Grid
 from vlkit.registry import Registry
 
@@ -37,6 +37,13 @@ class ProjectorConfig(Config):
             out_dim: width D of the decoder.
         """
         return 0
+
+    def check_grid(self, grid: Grid) -> None:
+        """Refuse grids of features that this projector cannot take.
+
+        Raises:
+            ConfigError: naming the grid, the rule and the remedy.
+        """
 
     def check(self, *, in_dim: int, out_dim: int) -> None:
         """Refuse widths that this projector cannot connect.
@@ -87,7 +94,39 @@ class Projector(nn.Module):
                 remedy="pass the encoder's grid, not a flat sequence, and build the projector for its width",
             )
 
+    def require_grid(self, x_NYXW: Tensor) -> Grid:
+        """Rows and columns of features float[N, Y, X, in_dim] that this projector takes.
 
-projectors: Registry[ProjectorConfig, Projector] = Registry("projectors", ProjectorConfig)
+        Raises:
+            ShapeError: if it does not take them.
+        """
+        self.require_width(x_NYXW)
+        grid = Grid(*x_NYXW.shape[1:3])
+        try:
+            self.config.check_grid(grid)
+        except ConfigError as error:
+            raise ShapeError(error.problem, rule=error.rule, remedy=error.remedy) from None
+        return grid
+
+
+projectors: Registry[ProjectorConfig, Projector] = Registry(
+    "projectors",
+    ProjectorConfig,
+    homes={
+        "identity": "vlkit.projectors.linear",
+        "linear": "vlkit.projectors.linear",
+        "mlp_gelu": "vlkit.projectors.mlp",
+        "downsample_mlp_gelu": "vlkit.projectors.downsample",
+        "pixel_shuffle": "vlkit.projectors.pixel_shuffle",
+        "average_pool": "vlkit.projectors.average_pool",
+        "resampler": "vlkit.projectors.resampler",
+        "conv_abstractor": "vlkit.projectors.conv_abstractor",
+        "low_high_hybrid_split_mlp_gelu": "vlkit.projectors.hybrid_split",
+        "hybrid_split_feature_mlp_gelu": "vlkit.projectors.hybrid_split",
+        "low_high_split_mlp_gelu": "vlkit.projectors.low_high_split",
+        "conv_fusion": "vlkit.projectors.conv_fusion",
+        "supplied": "vlkit.projectors.supplied",
+    },
+)
 AnyProjector = Annotated[SerializeAsAny[ProjectorConfig], projectors]
 """Field type that takes any registered projector."""

@@ -8,7 +8,7 @@ import vlkit
 from tests.small_models import Case, random_model, sample
 from vlkit.decoders import DeepseekV2Config
 from vlkit.models.deepseek_vl2.config import DeepseekVLV2Config
-from vlkit.models.deepseek_vl2.presets import official_resolutions
+from vlkit.tiling import official_resolutions
 from vlkit.nn.balance import expert_load, update_correction_bias
 from vlkit.nn.moe import MoE
 from vlkit.notation import Grid

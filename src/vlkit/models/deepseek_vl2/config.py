@@ -10,9 +10,6 @@ from vlkit.config import read_mapping
 from vlkit.models.deepseek_vl2.hf import from_official, to_official
 from vlkit.vlm_config import VLMConfig
 
-NATIVE = "vlkit"
-"""Key under which a `config.json` holds a config that the official format has no fields for."""
-
 
 class DeepseekVLV2Config(VLMConfig):
     """DeepSeek-VL2 and everything that can be assembled in its form. Paper: arXiv:2412.10302."""

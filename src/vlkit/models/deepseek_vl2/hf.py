@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from vlkit.config import Config
+from vlkit.cropping import Cropping
 from vlkit.decoders import DeepseekV2Config, MHAConfig, MLAConfig, MoEConfig
 from vlkit.encoders import SigLIPConfig
 from vlkit.errors import ConfigError, did_you_mean
@@ -73,6 +74,8 @@ def to_official(config: DeepseekVLV2Config) -> dict[str, Any]:
     """Content of an official file."""
     encoder, layout, decoder = config.encoder, config.layout, config.decoder
     _require_official(isinstance(decoder, DeepseekV2Config), "decoder", decoder.type)
+    _require_official(config.cropping == Cropping(), "cropping", config.cropping)
+    _require_official(config.global_view_size is None, "global_view_size", config.global_view_size)
     _require_official(layout.type in ("1D", "2D"), "layout", layout.type)
     candidates = [list(resolution) for resolution in config.candidate_resolutions]
     if isinstance(layout, Layout1DConfig):
@@ -154,6 +157,8 @@ def _official_projector(projector: Any) -> dict[str, Any]:
     known = isinstance(projector, DownsampleMlpGeluConfig | IdentityConfig | LinearConfig | MlpGeluConfig)
     _require_official(known, "projector", projector.type)
     _require_official(projector.use_bias, "projector.use_bias", projector.use_bias)
+    for name in ("norm", "pool_first"):
+        _require_official(not getattr(projector, name, False), f"projector.{name}", True)
     return {
         "depth": getattr(projector, "depth", 2),
         "downsample_ratio": getattr(projector, "downsample_ratio", 2),

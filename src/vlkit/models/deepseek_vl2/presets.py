@@ -9,17 +9,7 @@ from vlkit.encoders import SigLIPConfig
 from vlkit.layouts import Layout1DConfig, Layout2DConfig
 from vlkit.models.deepseek_vl2.config import DeepseekVLV2Config
 from vlkit.projectors import DownsampleMlpGeluConfig
-
-TILE_COUNTS = (
-    *((1, 1), (1, 2), (2, 1), (1, 3), (3, 1), (1, 4), (4, 1), (2, 2), (1, 5), (5, 1), (1, 6), (6, 1)),
-    *((2, 3), (3, 2), (1, 7), (7, 1), (1, 8), (8, 1), (2, 4), (4, 2), (1, 9), (9, 1), (3, 3)),
-)
-"""Tiles across and down of the official candidate resolutions, in their order."""
-
-
-def official_resolutions(side: int) -> tuple[tuple[int, int], ...]:
-    """The official candidate resolutions for tiles of `side` pixels."""
-    return tuple((across * side, down * side) for across, down in TILE_COUNTS)
+from vlkit.tiling import official_resolutions
 
 
 def _released(decoder: DeepseekV2Config) -> DeepseekVLV2Config:

@@ -25,17 +25,20 @@ class TokenSource:
     separator: str | None = None
 
 
-def trace(layout: LayoutConfig, tiles: Grid, grid: Grid) -> list[TokenSource]:
-    """Source of each of the `layout.count(tiles, grid)` tokens of one image."""
+def trace(layout: LayoutConfig, tiles: Grid, grid: Grid, overview: Grid | None = None) -> list[TokenSource]:
+    """Source of each of the `layout.count(tiles, grid, overview)` tokens of one image."""
+    overview = overview or grid
     separators = [
         TokenSource(None, number, 0, name) for name, vectors in layout.separators().items() for number in range(vectors)
     ]
-    features = (1 + tiles.area) * grid.area
+    features = layout.features(tiles, grid, overview)
 
     def source(address: int) -> TokenSource:
         if address >= features:
             return separators[address - features]
-        view, cell = divmod(address, grid.area)
-        return TokenSource(view, *divmod(cell, grid.cols))
+        if address < overview.area:
+            return TokenSource(0, *divmod(address, overview.cols))
+        tile, cell = divmod(address - overview.area, grid.area)
+        return TokenSource(1 + tile, *divmod(cell, grid.cols))
 
-    return [source(address) for address in layout.plan(tiles, grid).tolist()]
+    return [source(address) for address in layout.plan(tiles, grid, overview).tolist()]
