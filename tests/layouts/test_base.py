@@ -12,25 +12,47 @@ from torch import Tensor
 from tests.strategies import grids, normal, seeds
 from vlkit.config import Config
 from vlkit.errors import ShapeError
-from vlkit.layouts import AnyLayout, Layout, Layout1DConfig, Layout2DConfig, LayoutConfig, layouts, trace
+from vlkit.layouts import (
+    AnyLayout,
+    Layout,
+    Layout1DConfig,
+    Layout2DConfig,
+    LayoutConfig,
+    PlainConfig,
+    TilesFirstConfig,
+    TokenSource,
+    layouts,
+    trace,
+)
 from vlkit.notation import Grid
 
 configs = st.one_of(
     st.builds(Layout2DConfig, global_view=st.sampled_from(["head", "tail"])),
     st.builds(Layout1DConfig, global_view=st.sampled_from(["head", "tail"])),
+    st.builds(PlainConfig, global_view=st.sampled_from(["head", "tail"]), single_tile=st.booleans()),
+    st.builds(TilesFirstConfig),
 )
 pictures = st.lists(grids(4), min_size=1, max_size=4)
+overviews = st.none() | grids(5)
 
 
-def features(tile_grids: Sequence[Grid], grid: Grid, dim: int, seed: int) -> Tensor:
+def views_of(config: LayoutConfig, tiles: Grid) -> int:
+    """Views of one image that are encoded."""
+    return 1 + config.tile_count(tiles)
+
+
+def features(config: LayoutConfig, tile_grids: Sequence[Grid], grid: Grid, dim: int, seed: int) -> Tensor:
     """Random features float64[N, Y, X, D] of all views of all images."""
-    return normal(seed, sum(1 + tiles.area for tiles in tile_grids), *grid, dim)
+    return normal(seed, sum(views_of(config, tiles) for tiles in tile_grids), *grid, dim)
 
 
-@given(configs, grids(4), grids(5))
-def test_every_feature_stands_exactly_once(config: LayoutConfig, tiles: Grid, grid: Grid) -> None:
-    total = (1 + tiles.area) * grid.area
-    plan = config.plan(tiles, grid).tolist()
+@given(configs, grids(4), grids(5), overviews)
+def test_every_feature_stands_exactly_once(
+    config: LayoutConfig, tiles: Grid, grid: Grid, overview: Grid | None
+) -> None:
+    total = (overview or grid).area + config.tile_count(tiles) * grid.area
+    plan = config.plan(tiles, grid, overview).tolist()
+    assert config.features(tiles, grid, overview) == total
     assert sorted(address for address in plan if address < total) == list(range(total))
     assert max(plan) < total + sum(config.separators().values())
 
@@ -38,7 +60,7 @@ def test_every_feature_stands_exactly_once(config: LayoutConfig, tiles: Grid, gr
 @given(configs, grids(4), grids(5), seeds)
 def test_count_is_the_length_of_the_arrangement(config: LayoutConfig, tiles: Grid, grid: Grid, seed: int) -> None:
     layout = layouts.build(config, dim=3).double()
-    arranged = layout(features([tiles], grid, 3, seed), [tiles])
+    arranged = layout(features(config, [tiles], grid, 3, seed), [tiles])
     assert arranged.shape == (config.count(tiles, grid), 3)
     assert config.count(tiles, grid) == len(config.plan(tiles, grid))
 
@@ -46,24 +68,52 @@ def test_count_is_the_length_of_the_arrangement(config: LayoutConfig, tiles: Gri
 @given(configs, pictures, grids(4), seeds)
 def test_a_batch_is_each_image_alone(config: LayoutConfig, tile_grids: list[Grid], grid: Grid, seed: int) -> None:
     layout = layouts.build(config, dim=3).double()
-    x_NYXD = features(tile_grids, grid, 3, seed)
-    own = x_NYXD.split([1 + tiles.area for tiles in tile_grids])
+    x_NYXD = features(config, tile_grids, grid, 3, seed)
+    own = x_NYXD.split([views_of(config, tiles) for tiles in tile_grids])
     alone = [layout(views, [tiles]) for views, tiles in zip(own, tile_grids, strict=True)]
     assert torch.equal(layout(x_NYXD, tile_grids), torch.cat(alone))
 
 
-@given(configs, grids(4), grids(5))
-def test_trace_inverts_the_plan(config: LayoutConfig, tiles: Grid, grid: Grid) -> None:
-    first, addresses = (1 + tiles.area) * grid.area, {}
+@given(configs, pictures, grids(4), grids(5), seeds)
+def test_global_views_of_their_own_grid_stand_where_the_plan_says(
+    config: LayoutConfig, tile_grids: list[Grid], grid: Grid, overview: Grid, seed: int
+) -> None:
+    layout = layouts.build(config, dim=3).double()
+    counts = [config.tile_count(tiles) for tiles in tile_grids]
+    x_NYXD, overviews_NYXD = normal(seed, sum(counts), *grid, 3), normal(seed + 1, len(counts), *overview, 3)
+    expected = []
+    for own, whole, tiles in zip(x_NYXD.split(counts), overviews_NYXD, tile_grids, strict=True):
+        rows = torch.cat([whole.view(-1, 3), own.reshape(-1, 3), *layout.parameters()])
+        expected.append(rows[config.plan(tiles, grid, overview)])
+    assert torch.equal(layout(x_NYXD, tile_grids, overviews_NYXD), torch.cat(expected))
+
+
+@given(configs, pictures, grids(4), seeds)
+def test_global_views_may_be_given_apart_or_in_front_of_their_tiles(
+    config: LayoutConfig, tile_grids: list[Grid], grid: Grid, seed: int
+) -> None:
+    layout = layouts.build(config, dim=3).double()
+    together = features(config, tile_grids, grid, 3, seed).split([views_of(config, tiles) for tiles in tile_grids])
+    apart = torch.cat([own[1:] for own in together]), torch.stack([own[0] for own in together])
+    assert torch.equal(layout(apart[0], tile_grids, apart[1]), layout(torch.cat(together), tile_grids))
+
+
+@given(configs, grids(4), grids(5), overviews)
+def test_trace_inverts_the_plan(config: LayoutConfig, tiles: Grid, grid: Grid, overview: Grid | None) -> None:
+    first, addresses = config.features(tiles, grid, overview), {}
     for name, vectors in config.separators().items():
         addresses[name], first = first, first + vectors
-    back = [
-        source.view * grid.area + source.row * grid.cols + source.col
-        if source.view is not None
-        else addresses[str(source.separator)] + source.row
-        for source in trace(config, tiles, grid)
-    ]
-    assert back == config.plan(tiles, grid).tolist()
+
+    def address(source: TokenSource) -> int:
+        if source.view is None:
+            return addresses[str(source.separator)] + source.row
+        if source.view == 0:
+            return source.row * (overview or grid).cols + source.col
+        return (overview or grid).area + (source.view - 1) * grid.area + source.row * grid.cols + source.col
+
+    assert [address(source) for source in trace(config, tiles, grid, overview)] == (
+        config.plan(tiles, grid, overview).tolist()
+    )
 
 
 @given(configs, grids(3), grids(3), seeds)
@@ -71,7 +121,7 @@ def test_gradient_reaches_every_feature_once_and_every_used_separator_as_often_a
     config: LayoutConfig, tiles: Grid, grid: Grid, seed: int
 ) -> None:
     layout = layouts.build(config, dim=2).double()
-    x_NYXD = features([tiles], grid, 2, seed).requires_grad_()
+    x_NYXD = features(config, [tiles], grid, 2, seed).requires_grad_()
     layout(x_NYXD, [tiles]).sum().backward()
     assert torch.equal(x_NYXD.grad, torch.ones_like(x_NYXD))  # type: ignore[arg-type]
     sources = [source for source in trace(config, tiles, grid) if source.separator]
