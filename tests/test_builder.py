@@ -12,6 +12,7 @@ from torch import Tensor, nn
 import vlkit
 from tests.refusal import refused
 from tests.small_models import batch_of, sample
+from vlkit.cropping import CropNever, Cropping
 from vlkit.decoders import DeepseekV2, DeepseekV2Config, MHAConfig
 from vlkit.encoders import SigLIPConfig
 from vlkit.errors import ConfigError, RegistryError
@@ -200,3 +201,14 @@ def test_the_general_builder_makes_the_general_model() -> None:
     assert isinstance(model.config.decoder, DeepseekV2Config)
     assert model.config.decoder.num_hidden_layers == 1
     assert type(START.build(device="meta")) is vlkit.DeepseekVLV2
+
+
+def test_cropping_and_global_view_are_steps_as_well() -> None:
+    start = vlkit.DeepseekVLV2Builder("mini")
+    config = start.cropping(policy={"type": "never"}).cropping(fit="stretch").global_view(56, 56).config
+    assert (config.cropping.policy, config.cropping.fit, config.global_view_size) == (CropNever(), "stretch", (56, 56))
+    assert config.tiling((500, 100)).grid == (1, 1)
+    assert start.cropping(Cropping(policy=CropNever())).config.tiling((500, 100)).grid == (1, 1)
+    assert start.config.tiling((500, 100)).grid != (1, 1)
+    with pytest.raises(ConfigError, match=r"global_view_size 57x56, encoder 'siglip' takes 56x56"):
+        _ = start.global_view(57, 56).config

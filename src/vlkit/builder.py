@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from vlkit.config import Config
+from vlkit.cropping import Cropping
 from vlkit.decoders.base import Decoder, DecoderConfig, decoders
 from vlkit.encoders.base import Encoder, EncoderConfig, encoders
 from vlkit.encoders.supplied import SuppliedEncoderConfig
@@ -68,6 +69,15 @@ class VLMBuilder(Generic[ModelT]):
     def candidate_resolutions(self, *resolutions: tuple[int, int]) -> Self:
         """Choose the widths and heights that pictures may be fitted to, the size of a tile first."""
         return self._copy(fields={**self._fields, "candidate_resolutions": resolutions}, modules=self._modules)
+
+    def global_view(self, width: int, height: int) -> Self:
+        """Give the global view a size of its own in pixels."""
+        return self._copy(fields={**self._fields, "global_view_size": (width, height)}, modules=self._modules)
+
+    def cropping(self, cropping: Cropping | None = None, **fields: Any) -> Self:
+        """Choose when and how pictures are cut; fields alone change single settings, such as `policy`."""
+        chosen = (cropping or self._fields["cropping"]).replace(**fields)
+        return self._copy(fields={**self._fields, "cropping": chosen}, modules=self._modules)
 
     @property
     def config(self) -> VLMConfig:

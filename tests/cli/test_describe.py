@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 import vlkit
 from tests.cli.conftest import Run
+from vlkit.description import compare
 
 
 def test_it_is_the_report_of_the_library(run: Run) -> None:
@@ -45,3 +47,19 @@ def test_what_is_wrong_is_said(run: Run, arguments: list[str], problem: str) -> 
     outcome = run("describe", *arguments)
     assert outcome.code == 1
     assert problem in outcome.shown
+
+
+def test_several_models_are_compared_and_drawn(run: Run, tmp_path: Path) -> None:
+    picture = tmp_path / "bars.png"
+    outcome = run("describe", "mini", "mini-dense", "--image-size", "100x60", "-o", picture)
+    about = {name: vlkit.describe(name, image_sizes=[(100, 60)], prompt_tokens=64) for name in ("mini", "mini-dense")}
+    assert outcome.out == f"{compare(about)}\ndrawn in {picture}\n"
+    with Image.open(picture) as drawn:
+        assert drawn.format == "PNG"
+    found = json.loads(run("describe", "mini", "mini-dense", "--json").out)
+    assert found["mini-dense"] == vlkit.describe("mini-dense", prompt_tokens=64).to_dict()
+
+
+def test_bars_are_written_as_png_only(run: Run, tmp_path: Path) -> None:
+    outcome = run("describe", "mini", "-o", tmp_path / "bars.pdf")
+    assert (outcome.code, "is not a PNG file" in outcome.shown) == (1, True)

@@ -46,7 +46,7 @@ def _parameters(model: Parameters) -> Iterator[str]:
 
 def _parameter_row(part: Parameters, *, indent: int) -> str:
     name = " " * indent + ("sum" if part.name == "model" else part.name)
-    return f"{name:<36}{_number(part.total):>22}{_number(part.active):>22}"
+    return f"{name:<36}{as_number(part.total):>22}{as_number(part.active):>22}"
 
 
 def _pictures(about: Description) -> Iterator[str]:
@@ -67,21 +67,21 @@ def _pictures(about: Description) -> Iterator[str]:
 
 def _picture_row(picture: Picture, times: int) -> str:
     name = f"  {picture.size}" + (f" ({times:,} times)" if times > 1 else "")
-    resolution, tiles, flops = str(picture.resolution), str(picture.tiles), _flop_count(picture.flops)
+    resolution, tiles, flops = str(picture.resolution), str(picture.tiles), as_flops(picture.flops)
     return f"{name:<26}{resolution:>12}{picture.scale:>8.2f}{tiles:>7}{picture.tokens:>9,}{flops:>18}"
 
 
 def _flops(about: Description) -> Iterator[str]:
     flops, views = about.flops, sum(picture.views for picture in about.pictures)
     rows = (
-        ("encoder", f"{_flop_count(flops.encoder_view)} per view", views, "views", flops.encoder),
-        ("projector", f"{_flop_count(flops.projector_view)} per view", views, "views", flops.projector),
+        ("encoder", f"{as_flops(flops.encoder_view)} per view", views, "views", flops.encoder),
+        ("projector", f"{as_flops(flops.projector_view)} per view", views, "views", flops.projector),
         ("prefill", "", about.context.prefill, "tokens", flops.prefill),
         ("decode", "", 1, "token", flops.decode),
     )
     yield "FLOPs (a multiply-add is two)"
     for name, each, count, unit, value in rows:
-        yield f"  {name:<20}{each:>22}{f'{count:,} {unit}':>18}{_flop_count(value):>18}"
+        yield f"  {name:<20}{each:>22}{f'{count:,} {unit}':>18}{as_flops(value):>18}"
 
 
 def _memory(about: Description) -> Iterator[str]:
@@ -99,7 +99,7 @@ def _memory(about: Description) -> Iterator[str]:
         ("peak", "estimate", memory.peak),
         ("read per new token", "at least", memory.read_per_token),
     ):
-        yield f"  {name:<38}{note:>22}{_bytes(value):>18}"
+        yield f"  {name:<38}{note:>22}{as_bytes(value):>18}"
 
 
 def _warnings(warnings: tuple[str, ...]) -> Iterator[str]:
@@ -107,15 +107,18 @@ def _warnings(warnings: tuple[str, ...]) -> Iterator[str]:
         yield from textwrap.wrap(f"! {warning}", WIDTH, subsequent_indent="  ")
 
 
-def _number(value: int | None) -> str:
+def as_number(value: int | None) -> str:
+    """Whole number with thousands separated."""
     return "unknown" if value is None else f"{value:,}"
 
 
-def _flop_count(value: int | None) -> str:
+def as_flops(value: int | None) -> str:
+    """Number of operations with a decimal prefix."""
     return _scaled(value, 1000, ("", " k", " M", " G", " T", " P", " E"))
 
 
-def _bytes(value: int | None) -> str:
+def as_bytes(value: int | None) -> str:
+    """Number of bytes with a binary prefix."""
     return _scaled(value, 1024, (" B", " KiB", " MiB", " GiB", " TiB", " PiB"))
 
 
