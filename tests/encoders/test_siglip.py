@@ -103,6 +103,13 @@ def test_average_pooling_leaves_features_unnormalised() -> None:
     assert not any(name.startswith("norm.") for name in build(pool="avg").state_dict())
 
 
+@pytest.mark.parametrize(("activation", "approximate"), [("gelu_tanh", "tanh"), ("gelu", "none")])
+def test_the_blocks_use_the_activation_that_is_asked_for(activation: str, approximate: str) -> None:
+    block, x = build(activation=activation).blocks[0], torch.randn(5, 12, dtype=torch.float64)
+    expected = torch.nn.functional.gelu(x, approximate=approximate)
+    assert torch.equal(block.get_submodule("mlp.act")(x), expected)
+
+
 @pytest.mark.parametrize("select_layer", [None, 1])
 def test_gradient_checkpointing_changes_no_gradient(select_layer: int | None) -> None:
     plain = build(select_layer=select_layer).train()

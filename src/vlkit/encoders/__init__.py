@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from vlkit.encoders.base import AnyEncoder, Encoder, EncoderConfig, encoders
     from vlkit.encoders.clip import Clip, ClipConfig
     from vlkit.encoders.deep_encoder import DeepEncoder, DeepEncoderConfig
+    from vlkit.encoders.dinov2 import Dinov2, Dinov2Config
     from vlkit.encoders.hybrid import Hybrid, HybridConfig
     from vlkit.encoders.sam import Sam, SamConfig
     from vlkit.encoders.siglip import SigLIP, SigLIPConfig
@@ -17,6 +18,7 @@ _HOMES = {
     "vlkit.encoders.base": ("AnyEncoder", "Encoder", "EncoderConfig", "encoders"),
     "vlkit.encoders.clip": ("Clip", "ClipConfig"),
     "vlkit.encoders.deep_encoder": ("DeepEncoder", "DeepEncoderConfig"),
+    "vlkit.encoders.dinov2": ("Dinov2", "Dinov2Config"),
     "vlkit.encoders.hybrid": ("Hybrid", "HybridConfig"),
     "vlkit.encoders.sam": ("Sam", "SamConfig"),
     "vlkit.encoders.siglip": ("SigLIP", "SigLIPConfig"),
@@ -29,6 +31,8 @@ __all__ = [
     "ClipConfig",
     "DeepEncoder",
     "DeepEncoderConfig",
+    "Dinov2",
+    "Dinov2Config",
     "Encoder",
     "EncoderConfig",
     "Hybrid",

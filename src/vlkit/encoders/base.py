@@ -142,10 +142,12 @@ encoders: Registry[EncoderConfig, Encoder] = Registry(
     homes={
         "clip": "vlkit.encoders.clip",
         "deep_encoder": "vlkit.encoders.deep_encoder",
+        "dinov2": "vlkit.encoders.dinov2",
         "hybrid": "vlkit.encoders.hybrid",
         "sam": "vlkit.encoders.sam",
         "siglip": "vlkit.encoders.siglip",
         "supplied": "vlkit.encoders.supplied",
+        "timm": "vlkit.encoders.timm",
     },
 )
 AnyEncoder = Annotated[SerializeAsAny[EncoderConfig], encoders]
