@@ -131,15 +131,11 @@ def random_projectors(draw: st.DrawFn) -> ProjectorConfig:
 @st.composite
 def random_decoders(draw: st.DrawFn) -> DeepseekV2Config:
     """Decoders of few layers, dense or with experts, latent or not."""
-    attention: MHAConfig | MLAConfig = draw(
-        st.sampled_from(
-            [
-                MHAConfig(num_attention_heads=2),
-                MHAConfig(num_attention_heads=2, num_key_value_heads=1),
-                MLAConfig(num_attention_heads=2, kv_lora_rank=6, qk_nope_head_dim=4, qk_rope_head_dim=2, v_head_dim=4),
-            ]
-        )
-    )
+    attentions: list[MHAConfig | MLAConfig] = [
+        MHAConfig(num_attention_heads=2),
+        MHAConfig(num_attention_heads=2, num_key_value_heads=1),
+        MLAConfig(num_attention_heads=2, kv_lora_rank=6, qk_nope_head_dim=4, qk_rope_head_dim=2, v_head_dim=4),
+    ]
     experts = MoEConfig(n_routed_experts=4, num_experts_per_tok=2, moe_intermediate_size=6, n_shared_experts=1)
     return DeepseekV2Config(
         vocab_size=VOCABULARY,

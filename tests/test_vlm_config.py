@@ -154,3 +154,20 @@ def test_what_does_not_fit_is_refused_before_memory_is_taken(fields: dict[str, A
         vlkit.build(data)
     with refused(message):
         VLMConfig.model_validate({name: value for name, value in data.items() if name != "model_type"})
+
+
+@pytest.mark.parametrize(
+    ("projector", "grid", "size"),
+    [
+        ({"type": "downsample_mlp_gelu", "downsample_ratio": 3}, (3, 3), (21, 21)),
+        ({"type": "linear"}, (8, 8), (7, 7)),
+        ({"type": "linear", "token_pooling": True}, (4, 4), (14, 14)),
+        ({"type": "average_pool", "grid": (4, 2)}, (4, 2), (28, 14)),
+        ({"type": "resampler", "queries": (3, 3)}, (3, 3), (19, 19)),
+    ],
+)
+def test_a_token_shows_the_patches_that_were_merged_or_its_share_of_the_tile(
+    projector: dict[str, Any], grid: tuple[int, int], size: tuple[int, int]
+) -> None:
+    config = vlkit.VLMBuilder(MINI).projector(projector).config
+    assert (config.grid, config.token_size) == (grid, size)

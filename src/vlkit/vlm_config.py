@@ -64,6 +64,14 @@ class VLMConfig(Config):
         """Rows and columns of tokens that a view of `size` pixels becomes."""
         return self.projector.grid_out(self.encoder.grid_out(size))
 
+    @property
+    def token_size(self) -> Size:
+        """Width and height of the pixels behind one token of a tile, padding that a projector adds included."""
+        patches, cell, merge = self.encoder.grid_out(self.tile_size), self.encoder.cell_size, self.projector.merge
+        if all(tokens in (side // merge, -(-side // merge)) for tokens, side in zip(self.grid, patches)):
+            return Size(cell.width * merge, cell.height * merge)
+        return Size(-(-self.tile_size.width // self.grid.cols), -(-self.tile_size.height // self.grid.rows))
+
     def tiling(self, image_size: tuple[int, int], *, crop: bool | None = None, images: int = 1) -> Tiling:
         """How a picture of this width and height is cut.
 

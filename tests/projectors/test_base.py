@@ -4,88 +4,118 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
 
+from tests.projectors.drawn import ANY, IN_DIM, LOCAL, PICKY, fits, widths, without_biases
 from tests.strategies import grids, normal, seeds
 from vlkit.errors import ConfigError, ShapeError
 from vlkit.notation import Grid
 from vlkit.projectors import (
     DownsampleMlpGeluConfig,
     IdentityConfig,
-    LinearConfig,
-    MlpGeluConfig,
     ProjectorConfig,
     SuppliedProjectorConfig,
     projectors,
 )
 
-pooling = st.fixed_dictionaries({"token_pooling": st.booleans(), "use_bias": st.booleans()})
-depths = st.integers(1, 3)
-configs: st.SearchStrategy[ProjectorConfig] = st.one_of(
-    st.builds(lambda fields: IdentityConfig(**fields), pooling),
-    st.builds(lambda fields: LinearConfig(**fields), pooling),
-    st.builds(lambda fields, depth: MlpGeluConfig(**fields, depth=depth), pooling, depths),
-    st.builds(
-        DownsampleMlpGeluConfig,
-        depth=depths,
-        mlp_ratio=st.integers(1, 2),
-        downsample_ratio=st.integers(1, 4),
-        use_bias=st.booleans(),
-    ),
-)
+REQUIRED = {"hybrid_split_feature_mlp_gelu": {"high_width": 3}}
 
 
-def widths(config: ProjectorConfig) -> dict[str, int]:
-    """Widths that every projector takes, and identity too."""
-    return {"in_dim": 4, "out_dim": 4 if isinstance(config, IdentityConfig) else 6}
-
-
-@given(configs, grids(7), st.integers(0, 3))
+@given(ANY, grids(7), st.integers(0, 3))
 def test_declared_grid_is_the_real_one_for_any_grid(config: ProjectorConfig, grid: Grid, views: int) -> None:
+    assume(fits(config, grid))
     projector = projectors.build(config, **widths(config))
-    out = projector(torch.zeros(views, *grid, 4))
+    out = projector(torch.zeros(views, *grid, IN_DIM))
     assert out.shape == (views, *config.grid_out(grid), projector.out_dim)
     assert projector.grid_out(grid) == config.grid_out(grid)
 
 
-@given(configs, grids(5), seeds)
+@given(PICKY, grids(4))
+def test_a_grid_that_the_config_refuses_is_refused_by_the_module(config: ProjectorConfig, grid: Grid) -> None:
+    assume(not fits(config, grid))
+    projector = projectors.build(config, **widths(config))
+    with pytest.raises(ConfigError) as told:
+        config.check_grid(grid)
+    with pytest.raises(ShapeError) as raised:
+        projector(torch.zeros(1, *grid, IN_DIM))
+    assert str(raised.value) == str(told.value)
+    assert raised.value.rule and raised.value.remedy
+
+
+@given(ANY, grids(5), seeds)
 def test_views_do_not_depend_on_each_other(config: ProjectorConfig, grid: Grid, seed: int) -> None:
-    projector, x_NYXW = projectors.build(config, **widths(config)).double(), normal(seed, 3, *grid, 4)
+    assume(fits(config, grid))
+    projector, x_NYXW = projectors.build(config, **widths(config)).double(), normal(seed, 3, *grid, IN_DIM)
     alone = torch.cat([projector(view) for view in x_NYXW.split(1)])
     assert torch.allclose(projector(x_NYXW), alone, rtol=0, atol=1e-12)
 
 
-@given(configs, st.sampled_from([2, 4, 6]), seeds)
+@given(LOCAL, st.sampled_from([4, 6, 8]), seeds)
 def test_tokens_see_only_the_block_that_merge_says(config: ProjectorConfig, side: int, seed: int) -> None:
-    projector, x_NYXW = projectors.build(config, **widths(config)).double(), normal(seed, 1, side, side, 4)
+    assume(fits(config, Grid(side, side)) and config.merge <= side)
+    projector, x_NYXW = projectors.build(config, **widths(config)).double(), normal(seed, 1, side, side, IN_DIM)
     changed = x_NYXW.clone()
-    changed[0, side - 1, 0] += 1
+    changed[0, side - 1, 0] += normal(seed + 1, IN_DIM)
     moved = (projector(x_NYXW) != projector(changed)).any(dim=-1)[0].nonzero().tolist()
     assert moved == [[(side - 1) // config.merge, 0]]
 
 
-@given(configs)
-def test_use_bias_is_the_only_source_of_biases(config: ProjectorConfig) -> None:
+@given(ANY)
+def test_use_bias_says_whether_linear_layers_have_biases(config: ProjectorConfig) -> None:
     projector = projectors.build(config, **widths(config))
-    has_layers = any(isinstance(module, nn.Linear) for module in projector.modules())
-    biases = [name for name, _ in projector.named_parameters() if "bias" in name]
-    assert bool(biases) == (has_layers and config.model_dump()["use_bias"])
+    linears = [module for module in projector.modules() if isinstance(module, nn.Linear)]
+    assert {linear.bias is not None for linear in linears} <= {config.model_dump()["use_bias"]}
 
 
-@given(configs)
+@given(LOCAL.map(without_biases))
 def test_without_biases_zero_stays_zero(config: ProjectorConfig) -> None:
-    projector = projectors.build(config.replace(use_bias=False), **widths(config))
-    assert projector(torch.zeros(1, 3, 5, 4)).count_nonzero() == 0
+    assume(fits(config, Grid(4, 6)))
+    projector = projectors.build(config, **widths(config))
+    assert projector(torch.zeros(1, 4, 6, IN_DIM)).count_nonzero() == 0
+
+
+@given(ANY, grids(6))
+def test_declared_operations_are_the_counted_ones(config: ProjectorConfig, grid: Grid) -> None:
+    assume(fits(config, grid))
+    projector = projectors.build(config, **widths(config)).requires_grad_(False)
+    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
+        projector(torch.zeros(2, *grid, IN_DIM))
+    assert counter.get_total_flops() == 2 * config.forward_flops(grid, **widths(config))
+
+
+@given(ANY, grids(4), seeds)
+def test_a_projector_built_without_memory_is_whole_once_its_weights_are_assigned(
+    config: ProjectorConfig, grid: Grid, seed: int
+) -> None:
+    assume(fits(config, grid))
+    projector, x_NYXW = projectors.build(config, **widths(config)), normal(seed, 1, *grid, IN_DIM).float()
+    with torch.device("meta"):
+        empty = projectors.build(config, **widths(config))
+    empty.load_state_dict(projector.state_dict(), assign=True)
+    assert torch.equal(empty(x_NYXW), projector(x_NYXW))
+
+
+@given(ANY, grids(4), seeds)
+def test_every_parameter_and_feature_has_a_gradient(config: ProjectorConfig, grid: Grid, seed: int) -> None:
+    assume(fits(config, grid) and min(config.grid_out(grid)) > 0)
+    projector = projectors.build(config, **widths(config)).double()
+    x_NYXW = normal(seed, 1, *grid, IN_DIM).requires_grad_()
+    projector(x_NYXW).square().sum().backward()
+    assert x_NYXW.grad is not None
+    assert [name for name, parameter in projector.named_parameters() if parameter.grad is None] == []
 
 
 @pytest.mark.parametrize("tag", [tag for tag in projectors if tag != "supplied"])
 @pytest.mark.parametrize("shape", [(2, 9, 4), (2, 3, 3, 5), (3, 3, 4)])
 def test_flat_sequences_and_other_widths_are_refused(tag: str, shape: tuple[int, ...]) -> None:
-    projector = projectors.build(projectors.resolve(tag), in_dim=4, out_dim=4)
-    with pytest.raises(ShapeError, match=r"float\[N, Y, X, 4\]"):
-        projector(torch.zeros(shape))
+    with torch.device("meta"):
+        projector = projectors.build(projectors.resolve(tag, **REQUIRED.get(tag, {})), in_dim=4, out_dim=4)
+        with pytest.raises(ShapeError, match=r"float\[N, Y, X, 4\]"):
+            projector(torch.zeros(shape))
 
 
 @given(st.integers(1, 40), st.integers(1, 40))

@@ -50,16 +50,14 @@ def layout(
 def draw(image: Image.Image, config: VLMConfig, *, title: str, crop: bool | None = None) -> Image.Image:
     """Picture of an image's way through a model's tiling and layout."""
     from vlkit.drawing import draw_layout
-    from vlkit.notation import Size
 
-    patch, merge = config.encoder.cell_size, config.projector.merge
     return draw_layout(
         image,
         config.tiling(image.size, crop=crop),
         config.layout,
         config.grid,
         config.overview,
-        token_size=Size(patch.width * merge, patch.height * merge),
+        token_size=config.token_size,
         title=title,
     )
 

@@ -10,7 +10,11 @@ if TYPE_CHECKING:
     from vlkit.projectors.conv_abstractor import ConvAbstractor, ConvAbstractorConfig
     from vlkit.projectors.conv_fusion import ConvFusion, ConvFusionConfig
     from vlkit.projectors.downsample import DownsampleMlpGelu, DownsampleMlpGeluConfig
-    from vlkit.projectors.hybrid_split import HybridSplitFeatureMlpGeluConfig, HybridSplitMlpGelu, LowHighHybridSplitMlpGeluConfig
+    from vlkit.projectors.hybrid_split import (
+        HybridSplitFeatureMlpGeluConfig,
+        HybridSplitMlpGelu,
+        LowHighHybridSplitMlpGeluConfig,
+    )
     from vlkit.projectors.linear import Identity, IdentityConfig, Linear, LinearConfig
     from vlkit.projectors.low_high_split import LowHighSplitMlpGelu, LowHighSplitMlpGeluConfig
     from vlkit.projectors.mlp import MlpGelu, MlpGeluConfig
@@ -24,7 +28,11 @@ _HOMES = {
     "vlkit.projectors.conv_abstractor": ("ConvAbstractor", "ConvAbstractorConfig"),
     "vlkit.projectors.conv_fusion": ("ConvFusion", "ConvFusionConfig"),
     "vlkit.projectors.downsample": ("DownsampleMlpGelu", "DownsampleMlpGeluConfig"),
-    "vlkit.projectors.hybrid_split": ("HybridSplitFeatureMlpGeluConfig", "HybridSplitMlpGelu", "LowHighHybridSplitMlpGeluConfig"),
+    "vlkit.projectors.hybrid_split": (
+        "HybridSplitFeatureMlpGeluConfig",
+        "HybridSplitMlpGelu",
+        "LowHighHybridSplitMlpGeluConfig",
+    ),
     "vlkit.projectors.linear": ("Identity", "IdentityConfig", "Linear", "LinearConfig"),
     "vlkit.projectors.low_high_split": ("LowHighSplitMlpGelu", "LowHighSplitMlpGeluConfig"),
     "vlkit.projectors.mlp": ("MlpGelu", "MlpGeluConfig"),

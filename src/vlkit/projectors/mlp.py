@@ -12,13 +12,23 @@ from vlkit.projectors.base import Projector, projectors
 from vlkit.projectors.pooling import PoolingConfig, TokenPooling
 
 
-def gelu_mlp(widths: list[int], *, bias: bool) -> nn.Sequential:
-    """Linear layers through `widths` with the exact GELU between them."""
-    layers: list[nn.Module] = []
-    for width_in, width_out in pairwise(widths):
-        layers += [nn.GELU()] if layers else []
+def gelu_mlp(widths: list[int], *, bias: bool, norm: bool = False) -> nn.Sequential:
+    """Linear layers through `widths` with the exact GELU between them, after a layer norm if `norm` is set."""
+    layers: list[nn.Module] = [nn.LayerNorm(widths[0])] if norm else []
+    for number, (width_in, width_out) in enumerate(pairwise(widths)):
+        layers += [nn.GELU()] if number else []
         layers += [nn.Linear(width_in, width_out, bias=bias)]
     return nn.Sequential(*layers)
+
+
+def gelu_layers(width: int, *, count: int, bias: bool) -> nn.Sequential:
+    """`count` times the exact GELU and a linear layer, all of the same width."""
+    return nn.Sequential(*(layer for _ in range(count) for layer in (nn.GELU(), nn.Linear(width, width, bias=bias))))
+
+
+def mlp_weights(widths: list[int]) -> int:
+    """Weights of linear layers through `widths`, without biases."""
+    return sum(width_in * width_out for width_in, width_out in pairwise(widths))
 
 
 class MlpGeluConfig(PoolingConfig):

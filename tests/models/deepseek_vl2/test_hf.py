@@ -17,6 +17,7 @@ from vlkit.decoders import DeepseekV2Config, MHAConfig, MLAConfig
 from vlkit.errors import ConfigError, VlkitError
 from vlkit.models.deepseek_vl2.config import DeepseekVLV2Config
 from vlkit.models.deepseek_vl2.hf_fields import LANGUAGE_DEFAULTS, PROJECTOR_DEFAULTS, VISION_DEFAULTS
+from vlkit.vlm_config import VLMConfig
 
 
 @pytest.mark.parametrize(
@@ -61,7 +62,7 @@ def test_the_official_form_is_complete_or_refused(config: DeepseekVLV2Config) ->
     assert again.replace(decoder=computed_alike(again)) == config.replace(decoder=computed_alike(config))
 
 
-def computed_alike(config: DeepseekVLV2Config) -> DeepseekV2Config:
+def computed_alike(config: VLMConfig) -> DeepseekV2Config:
     decoder = config.decoder
     assert isinstance(decoder, DeepseekV2Config)
     if isinstance(decoder.attention, MLAConfig):
@@ -98,6 +99,8 @@ def test_special_tokens_and_heads_keep_their_meaning(eos: Any, pad: int | None, 
     [
         (lambda b: b.encoder("siglip", select_layer=-1), r"encoder\.select_layer -1"),
         (lambda b: b.projector("downsample_mlp_gelu", use_bias=False), r"projector\.use_bias False"),
+        (lambda b: b.projector("downsample_mlp_gelu", norm=True), r"projector\.norm True"),
+        (lambda b: b.projector("downsample_mlp_gelu", pool_first=True), r"projector\.pool_first True"),
         (
             lambda b: b.encoder("siglip", image_size=(56, 28)).candidate_resolutions((56, 28)),
             r"encoder\.image_size \(56, 28\)",
