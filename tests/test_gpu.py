@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
 
 import vlkit
+from tests.parity import recorded
 
 pytestmark = [
     pytest.mark.gpu,
@@ -21,23 +21,23 @@ LOGITS_ON_CUDA = 2e-3
 
 @pytest.fixture(scope="module")
 def inputs(golden: Path) -> dict[str, torch.Tensor]:
-    io = load_file(golden / "a1_mla_greedy_2d_head" / "io.safetensors")
+    io = recorded(golden / "a3_mla_noaux_sigmoid_2d_tail")
     names = ("input_ids", "attention_mask", "images", "images_seq_mask", "images_spatial_crop")
     return {name: io[name].cuda() for name in names}
 
 
 @pytest.fixture(scope="module")
 def model(golden: Path) -> vlkit.VLM:
-    return vlkit.from_pretrained(golden / "a1_mla_greedy_2d_head", device="cuda")
+    return vlkit.from_pretrained(golden / "a3_mla_noaux_sigmoid_2d_tail", device="cuda")
 
 
 def test_logits_on_cuda_are_the_recorded_ones(model: vlkit.VLM, inputs: dict[str, torch.Tensor], golden: Path) -> None:
-    recorded = load_file(golden / "a1_mla_greedy_2d_head" / "io.safetensors")
+    expected = recorded(golden / "a3_mla_noaux_sigmoid_2d_tail")
     with torch.no_grad():
         logits = model(**inputs).logits
     assert logits is not None
-    real = recorded["attention_mask"].bool()
-    torch.testing.assert_close(logits.cpu()[real], recorded["logits"][real], atol=LOGITS_ON_CUDA, rtol=0)
+    real = expected["attention_mask"].bool()
+    torch.testing.assert_close(logits.cpu()[real], expected["logits"][real], atol=LOGITS_ON_CUDA, rtol=0)
 
 
 def test_offload_equals_resident_bit_for_bit(model: vlkit.VLM, inputs: dict[str, torch.Tensor]) -> None:

@@ -87,9 +87,9 @@ def test_the_official_layout_goes_there_and_back(golden: Path) -> None:
             Rule("language.{rest}", "{rest}"),
         ]
     )
-    theirs = load_file(golden / "a1_mla_greedy_2d_head" / "model.safetensors")
+    theirs = load_file(golden / "a2_mha_greedy_2d_head" / "model.safetensors")
     ours = keymap.from_theirs(theirs)
-    assert ours["layers.1.gate_up"].shape[0] == 8
+    assert ours["layers.1.gate_up"].shape[0] == 12
     assert not any("experts.0" in name for name in ours)
     assert same(keymap.to_theirs(ours), theirs)
 

@@ -7,13 +7,15 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-from tests.parity import numbers, settings, weights
+from tests.parity import GOLDEN, numbers, settings, weights
 from tests.tolerances import STAGE
 from vlkit.encoders import Clip, ClipConfig, Hybrid, HybridConfig, Sam, SamConfig, SigLIPConfig
 
 
-def present(case: str, stage: str) -> list[str]:
-    """Rest of the names of the stored tensors that begin with `stage`."""
+def present(case: str, stage: str) -> list[Any]:
+    """Rest of the names of the stored tensors that begin with `stage`; the fuller data alone has some cases."""
+    if not (GOLDEN / case).is_dir():
+        return [pytest.param("", marks=pytest.mark.skip(f"only the fuller golden data has {case}: set VLKIT_GOLDEN"))]
     return sorted(name.removeprefix(stage) for name in numbers(case, "") if name.startswith(stage))
 
 
