@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 from hypothesis import strategies as st
-from torch import Tensor
+from torch import Tensor, nn
 
 import vlkit
 from tests.strategies import normal, seeds
@@ -52,7 +52,7 @@ def small_configs(draw: st.DrawFn, *, official: bool = False, all_experts_active
         encoder=draw(_encoders(tile[0] if official else tile, patch, width, official=official)),
         projector=draw(_projectors(same_width=width == dim, official=official)),
         layout=draw(st.sampled_from(layouts)),
-        decoder=draw(_decoders(dim, official=official, all_experts_active=all_experts_active)),
+        decoder=draw(small_decoders(dim, official=official, all_experts_active=all_experts_active)),
         candidate_resolutions=tuple((across * tile[0], down * tile[1]) for across, down in candidates),
         global_view_size=None if official else draw(st.sampled_from([None, tile])),
     )
@@ -93,7 +93,7 @@ def _projectors(*, same_width: bool, official: bool) -> st.SearchStrategy[Any]:
 
 
 @st.composite
-def _decoders(draw: st.DrawFn, dim: int, *, official: bool, all_experts_active: bool) -> DeepseekV2Config:
+def small_decoders(draw: st.DrawFn, dim: int, *, official: bool, all_experts_active: bool) -> DeepseekV2Config:
     latent = draw(st.booleans())
     scalings: list[Any] = [None, LinearScaling(factor=2.0)]
     if latent:
@@ -162,6 +162,12 @@ def _experts(*, official: bool, all_active: bool) -> st.SearchStrategy[MoEConfig
 def random_model(config: DeepseekVLV2Config, seed: int, *, dtype: torch.dtype = torch.float64) -> DeepseekVLV2:
     """Model in evaluation mode whose numbers are large enough for every part of it to matter."""
     model = vlkit.build(config, dtype=dtype)
+    draw_weights(model, seed)
+    return model.eval()
+
+
+def draw_weights(model: nn.Module, seed: int) -> None:
+    """Give a model random numbers that are large enough for every part of it to matter."""
     with torch.no_grad():
         for number, (name, parameter) in enumerate(model.named_parameters()):
             noise = normal(seed + number, *parameter.shape)
@@ -169,7 +175,6 @@ def random_model(config: DeepseekVLV2Config, seed: int, *, dtype: torch.dtype = 
                 parameter.copy_(noise * (3.0 if "lm_head" in name else 1.5) * parameter.shape[-1] ** -0.5)
             else:
                 parameter.copy_(0.2 * noise + float(name.endswith("weight")))
-    return model.eval()
 
 
 def logits_of(out: VLMOutput) -> Tensor:

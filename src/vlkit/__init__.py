@@ -12,6 +12,12 @@ if TYPE_CHECKING:
     from vlkit.description import Description
     from vlkit.errors import VlkitError
     from vlkit.models.auto import build, describe, from_pretrained, load_processor, resolve_config, save_pretrained
+    from vlkit.models.deepseek_ocr.config import DeepseekOCRConfig
+    from vlkit.models.deepseek_ocr.model import DeepseekOCR
+    from vlkit.models.deepseek_ocr.processor import DeepseekOCRProcessor
+    from vlkit.models.deepseek_vl.config import DeepseekVLConfig
+    from vlkit.models.deepseek_vl.model import DeepseekVL
+    from vlkit.models.deepseek_vl.processor import DeepseekVLProcessor
     from vlkit.models.deepseek_vl2.builder import DeepseekVLV2Builder
     from vlkit.models.deepseek_vl2.config import DeepseekVLV2Config
     from vlkit.models.deepseek_vl2.model import DeepseekVLV2
@@ -34,6 +40,12 @@ _HOMES = {
         "resolve_config",
         "save_pretrained",
     ),
+    "vlkit.models.deepseek_ocr.config": ("DeepseekOCRConfig",),
+    "vlkit.models.deepseek_ocr.model": ("DeepseekOCR",),
+    "vlkit.models.deepseek_ocr.processor": ("DeepseekOCRProcessor",),
+    "vlkit.models.deepseek_vl.config": ("DeepseekVLConfig",),
+    "vlkit.models.deepseek_vl.model": ("DeepseekVL",),
+    "vlkit.models.deepseek_vl.processor": ("DeepseekVLProcessor",),
     "vlkit.models.deepseek_vl2.builder": ("DeepseekVLV2Builder",),
     "vlkit.models.deepseek_vl2.config": ("DeepseekVLV2Config",),
     "vlkit.models.deepseek_vl2.model": ("DeepseekVLV2",),
@@ -45,6 +57,12 @@ _HOMES = {
 
 __all__ = [
     "VLM",
+    "DeepseekOCR",
+    "DeepseekOCRConfig",
+    "DeepseekOCRProcessor",
+    "DeepseekVL",
+    "DeepseekVLConfig",
+    "DeepseekVLProcessor",
     "DeepseekVLV2",
     "DeepseekVLV2Builder",
     "DeepseekVLV2Config",

@@ -107,6 +107,8 @@ class Cropping(Config):
     """How the picture fills the resolution that is cut into tiles."""
     global_fit: Fit = "pad"
     """How it fills the global view."""
+    least_side: Count = 1
+    """Shortest side in pixels that "pad_floor" scales a picture to, however thin it is."""
 
     def tiling(
         self,
@@ -141,4 +143,4 @@ class Cropping(Config):
         else:
             resolution = select_best_resolution(size, allowed)
         overview = None if global_view_size is None else Size(*global_view_size)
-        return Tiling(size, tile, Size(*resolution), overview, self.fit, self.global_fit)
+        return Tiling(size, tile, Size(*resolution), overview, self.fit, self.global_fit, self.least_side)

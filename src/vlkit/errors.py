@@ -5,6 +5,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+MOST_LISTED = 32
+"""Most names that a message lists."""
+
 
 class VlkitError(ValueError):
     """Base of every error that vlkit raises on purpose.
@@ -50,7 +53,7 @@ class ContextLengthError(VlkitError):
 
 
 def did_you_mean(name: str, options: Iterable[str]) -> str:
-    """Sentence that names the nearest of `options`, or lists them if none is near.
+    """Sentence that names the nearest of `options`, or lists them, not more than 32, if none is near.
 
     >>> did_you_mean("liner", ["linear", "identity"])
     "did you mean 'linear'?"
@@ -59,4 +62,7 @@ def did_you_mean(name: str, options: Iterable[str]) -> str:
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
     if near:
         return f"did you mean {near[0]!r}?"
-    return f"known: {', '.join(map(repr, known))}" if known else "none is known"
+    if not known:
+        return "none is known"
+    rest = f" and {len(known) - MOST_LISTED} more" if len(known) > MOST_LISTED else ""
+    return f"known: {', '.join(map(repr, known[:MOST_LISTED]))}{rest}"

@@ -61,3 +61,11 @@ def test_what_is_unknown_is_not_printed_as_zero() -> None:
     for begin in ("100x100", "weights", "activations", "peak"):
         assert row(told, begin).split()[-1] == "unknown"
     assert "unknown" not in row(told, "prefill") + row(told, "read per new token")
+
+
+def test_tiles_are_told_alone_where_global_views_are_of_another_size() -> None:
+    ocr = vlkit.presets["deepseek-ocr"]
+    for config, unit, other in ((MINI, "view", "tile"), (ocr, "tile", "view"), (ocr.at("tiny"), "view", "tile")):
+        told = str(describe(config, image_sizes=[(1024, 768)]))
+        assert told.count(f"per {unit}") == 2
+        assert f"per {other}" not in told

@@ -9,7 +9,7 @@ from tests.drawing.layouts import feature_grids, layouts, tile_grids
 from vlkit.drawing.blocks import arrange_blocks
 from vlkit.drawing.canvas import text_width
 from vlkit.drawing.flow import LABEL_HEIGHT, LABEL_SIZE, PlacedBlock, arrange, block_size
-from vlkit.layouts import Layout2DConfig, LayoutConfig
+from vlkit.layouts import Layout2DConfig, LayoutConfig, TilesFirstConfig
 from vlkit.notation import Grid
 from vlkit.tiling import Box
 
@@ -61,3 +61,13 @@ def test_high_pictures_are_broken_between_tiles_to_have_larger_cells() -> None:
     assert len(parts) > 1
     assert all(len(part.rows) % grid.rows == 0 for part in parts)
     assert flow.cell >= 8
+
+
+def test_a_global_view_of_finer_grid_stays_whole() -> None:
+    tiles, grid, overview = Grid(1, 1), Grid(10, 10), Grid(16, 16)
+    blocks = arrange_blocks(TilesFirstConfig(), tiles, grid, overview)
+    flow = arrange(blocks, tiles=tiles, grid=grid, width=750, height=760)
+    assert [(placed.title, placed.positions) for placed in flow.blocks] == [
+        ("global view", "tokens 0..271"),
+        ("", "272"),
+    ]

@@ -19,8 +19,8 @@ from tests.strategies import seeds
 from vlkit.checkpoint import WeightFiles
 from vlkit.decoders import DeepseekV2Config
 from vlkit.errors import CheckpointError, ConfigError
-from vlkit.models.family import NATIVE
 from vlkit.models.deepseek_vl2.keys import EMBEDDING, HEAD
+from vlkit.models.family import NATIVE
 from vlkit.notation import Grid
 
 MINI = vlkit.presets["mini"]

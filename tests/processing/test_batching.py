@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vlkit.errors import InputError
-from vlkit.processing.batching import TENSORS, PaddingSide, Sample, collate, split_rows
+from vlkit.processing.batching import PaddingSide, Sample, collate, split_rows
 
 PAD, IGNORE = 2, -100
 
@@ -64,6 +64,21 @@ def test_padding_token_inside_the_text_follows_the_official_batches() -> None:
     assert (left.attention_mask[0, 1].item(), left.labels[0, 1].item()) == (True, IGNORE)
     assert (right.attention_mask[0, 1].item(), right.labels[0, 1].item()) == (False, PAD)
     assert one.labels[1] == PAD
+
+
+def test_a_padding_token_that_is_part_of_texts_is_one_of_them() -> None:
+    long, short = sample(5, 1, 1), sample(3, 1, 1)
+    for one in (long, short):
+        one.input_ids[-1] = one.labels[-1] = PAD
+    sides: tuple[PaddingSide, ...] = ("left", "right")
+    for side in sides:
+        batch = collate([long, short], pad_id=PAD, ignore_id=IGNORE, padding_side=side, pad_is_text=True)
+        assert batch.attention_mask.sum(dim=1).tolist() == [5, 3]
+        for row, one in enumerate([long, short]):
+            real = batch.attention_mask[row]
+            assert torch.equal(batch.input_ids[row, real], one.input_ids)
+            assert torch.equal(batch.labels[row, real], one.labels)
+            assert (batch.labels[row, ~real] == IGNORE).all()
 
 
 def test_unusable_batches_are_refused() -> None:

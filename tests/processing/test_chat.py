@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from vlkit.errors import InputError
-from vlkit.processing.chat import ROLES, Span, Turn, displayed, read_conversation, spans
-from vlkit.processing.templates import TEMPLATES
+from vlkit.processing.chat import ROLES, Span, Turn, displayed, joined, read_conversation, spans, spans_of_text
+from vlkit.processing.templates import DEEPSEEK_VL, EOS, TEMPLATES
 
 
 def turn(role: str = "user", content: Any = "Hi", **more: Any) -> dict[str, Any]:
@@ -35,6 +35,25 @@ def test_answers_are_always_learned_and_end_the_sentence(mask_prompt: bool) -> N
         Span("<|User|>: Q\n\n<|Assistant|>:", learned=not mask_prompt),
         Span("A", learned=True, ends=True),
     ]
+
+
+@pytest.mark.parametrize("mask_prompt", [True, False])
+def test_a_conversation_as_one_text_is_cut_around_answers_only(mask_prompt: bool) -> None:
+    asked, answered = Turn("user", "<|User|>", "Q"), Turn("assistant", "assistant", "A")
+    found = spans_of_text(
+        [Turn("system", "system", "S"), asked, answered, asked, Turn("assistant", "assistant", "")],
+        DEEPSEEK_VL,
+        mask_prompt=mask_prompt,
+    )
+    assert found == [
+        Span("S\n\nUser: Q\n\nAssistant:", learned=not mask_prompt),
+        Span(" A", learned=True, ends=True),
+        Span("User: Q\n\nAssistant:", learned=not mask_prompt),
+        Span("", learned=True, ends=True),
+    ]
+    assert joined(found) == f"S\n\nUser: Q\n\nAssistant: A{EOS}User: Q\n\nAssistant:"
+    (open_end,) = spans_of_text([asked], DEEPSEEK_VL, mask_prompt=mask_prompt, system="T")
+    assert open_end == Span("T\n\nUser: Q\n\n", learned=not mask_prompt)
 
 
 def test_display_shows_the_names_as_given() -> None:

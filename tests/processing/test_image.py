@@ -100,10 +100,14 @@ def test_first_frame_stands_for_an_animation() -> None:
         assert (red, green) == (255, 0) or (red > 250 and green < 5)
 
 
-def test_orientation_is_not_applied() -> None:
+def test_orientation_is_applied_if_asked_for() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
-    assert load(encoded(Image.new("RGB", (6, 2)), "JPEG", exif=exif.tobytes())).size == (6, 2)
+    data = encoded(Image.new("RGB", (6, 2)), "JPEG", exif=exif.tobytes())
+    assert load(data).size == (6, 2)
+    upright = load(data, upright=True)
+    assert upright.size == (2, 6)
+    assert load(upright, upright=True).size == (2, 6)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP"])

@@ -45,7 +45,7 @@ def components(
 
 def _entries(kind: str) -> Mapping[str, Any]:
     if kind == PRESETS:
-        from vlkit.models.deepseek_vl2.presets import presets
+        from vlkit.models.families import presets
 
         return {name: _preset(config) for name, config in presets.items()}
     from vlkit.cli.fields import describe_config

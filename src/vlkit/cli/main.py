@@ -10,7 +10,9 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from vlkit.cli.bench import bench
 from vlkit.cli.chat import chat
+from vlkit.cli.check import check
 from vlkit.cli.components import components
 from vlkit.cli.demo import demo
 from vlkit.cli.describe import describe
@@ -61,5 +63,5 @@ def options(
             stream.reconfigure(errors="replace")
 
 
-for command in (demo, layout, generate, chat, describe, components):
+for command in (demo, layout, generate, chat, describe, components, check, bench):
     app.command()(command)

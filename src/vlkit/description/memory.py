@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from vlkit.cache.base import BLOCK, CachePolicyConfig, cache_policies
-from vlkit.cache.policies import OffloadConfig
+from vlkit.cache.base import CachePolicyConfig, cache_policies
 from vlkit.decoders.base import DecoderConfig
 from vlkit.description.costs import Context
 from vlkit.description.parameters import Parameters
@@ -25,15 +25,15 @@ class Memory:
     Args:
         policy: tag of the cache policy.
         weights: all parameters.
-        cache_per_token: keys and values, or latents, of one position in all layers.
-        cache: what all layers reserve for all positions, in blocks of 256, wherever it lives.
-        cache_on_device: the part of `cache` on the device; "offload" keeps one layer there, any other policy counts in
-            full.
+        cache_per_token: keys and values, or latents, of one position in all layers, as the policy keeps them.
+        cache: what all layers reserve for all positions, wherever it lives.
+        cache_on_device: the most of `cache` that is on the device at once, as the policy says.
         vision: pixels (as given, put together and converted), the prompt's embeddings, and all views in the encoder at
             once. Projector and layout need less.
         prefill: pixels, then the decoder on the prompt, or the logits of the last position in two types.
         decode: the decoder on one token, or its logits.
-        peak: weights, and the larger of `vision` and of cache with `prefill` or `decode`.
+        peak: weights, and the larger of `vision` and of the cache on the device with `prefill` or `decode`; a quantized
+            cache adds the layer that is read back.
         read_per_token: least that one decoded token reads, which bounds its speed: active weights of the decoder, and
             the cache of all positions.
     """
@@ -74,15 +74,18 @@ class Memory:
         embeds = context.prefill * decoder.dim * itemsize
         logits = decoder.vocabulary * (itemsize + 4)
         weights, read = multiply(itemsize, parameters.total), multiply(itemsize, parameters["decoder"].active)
-        per_token = decoder.cached_values() * itemsize or None
-        cache = multiply(-(-context.positions // BLOCK) * BLOCK, per_token)
-        layers = decoder.num_layers if isinstance(cache_config, OffloadConfig) else 1
-        on_device = None if cache is None else cache // max(layers, 1)
+        kept, positions, layers = _vectors(decoder), context.positions, decoder.num_layers
+        per_token = cache_config.token_bytes(kept, itemsize) if kept else None
+        cache = cache_config.cache_bytes(kept, itemsize, positions=positions) if kept else None
+        on_device, scratch = (
+            size(kept, itemsize, positions=positions, layers=layers) if kept else None
+            for size in (cache_config.device_bytes, cache_config.scratch_bytes)
+        )
         encoder = _encoder_bytes(config, tiles=tiles, overviews=overviews, itemsize=itemsize)
         vision = add((pixels * (4 + copies) + embeds, encoder)) if overviews else 0
         prefill = add((4 * pixels, _pass_bytes(decoder, context.prefill, context.prefill, itemsize, logits)))
         decode = _pass_bytes(decoder, 1, last, itemsize, logits)
-        decoding = add((on_device, larger(prefill, decode)))
+        decoding = add((on_device, scratch, larger(prefill, decode)))
         return cls(
             policy=cache_config.type,
             weights=weights,
@@ -95,6 +98,12 @@ class Memory:
             peak=add((weights, larger(vision, decoding))),
             read_per_token=add((read, multiply(context.positions, per_token))),
         )
+
+
+def _vectors(decoder: DecoderConfig) -> Mapping[int, int]:
+    """Vectors that the cache keeps per token, or all its numbers as one vector if their widths are not known."""
+    values = decoder.cached_values()
+    return decoder.cached_vectors() or ({values: 1} if values else {})
 
 
 def _encoder_bytes(config: VLMConfig, *, tiles: int, overviews: int, itemsize: int) -> int | None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from vlkit.description.costs import Picture
 from vlkit.description.parameters import Parameters
+from vlkit.description.unknown import multiply
 
 if TYPE_CHECKING:
     from vlkit.description.description import Description
@@ -73,9 +74,10 @@ def _picture_row(picture: Picture, times: int) -> str:
 
 def _flops(about: Description) -> Iterator[str]:
     flops, views = about.flops, sum(picture.views for picture in about.pictures)
+    one = "view" if multiply(views, flops.encoder_view) == flops.encoder else "tile"
     rows = (
-        ("encoder", f"{as_flops(flops.encoder_view)} per view", views, "views", flops.encoder),
-        ("projector", f"{as_flops(flops.projector_view)} per view", views, "views", flops.projector),
+        ("encoder", f"{as_flops(flops.encoder_view)} per {one}", views, "views", flops.encoder),
+        ("projector", f"{as_flops(flops.projector_view)} per {one}", views, "views", flops.projector),
         ("prefill", "", about.context.prefill, "tokens", flops.prefill),
         ("decode", "", 1, "token", flops.decode),
     )

@@ -58,8 +58,8 @@ class Flow:
 def arrange(blocks: Sequence[Block], *, tiles: Grid, grid: Grid, width: int, height: int) -> Flow:
     """Flow of the blocks through an area, with cells as large as its width and height permit.
 
-    Blocks higher than a tile are broken between tiles where this makes the cells clearly larger. If even the smallest
-    cells do not fit, the area grows.
+    Blocks higher than a tile are broken between tiles where this makes the cells clearly larger; the global view stays
+    whole. If even the smallest cells do not fit, the area grows.
 
     Args:
         blocks: the whole sequence.
@@ -71,7 +71,8 @@ def arrange(blocks: Sequence[Block], *, tiles: Grid, grid: Grid, width: int, hei
     largest = max(24, min(44, 300 // max(grid)))
     best: Flow | None = None
     for tile_rows in range(tiles.rows, 0, -1):
-        parts = [part for block in blocks for part in block.split(tile_rows * grid.rows)]
+        most = tile_rows * grid.rows
+        parts = [part for block in blocks for part in ([block] if block.views == [0] else block.split(most))]
         flow = _largest(parts, tiles, largest, width, height)
         if best is None or flow.cell > 1.2 * best.cell or best.size.width > width:
             best = flow

@@ -100,14 +100,14 @@ def _steps(layout: LayoutConfig, tiling: Tiling, grid: Grid, overview: Grid) -> 
     if not layout.tile_count(tiles):
         return [
             (f"{tiling.image_size}", "pixels of the picture"),
-            (f"{tiling.overview}", "fitted, not cut"),
+            (f"{tiling.overview}", "stretched, not cut" if tiling.global_fit == "stretch" else "fitted, not cut"),
             (f"{overview.rows} x {overview.cols} features", "of the global view"),
             (tokens, "line by line"),
         ]
     features = f"{grid.rows} x {grid.cols} features"
     return [
         (f"{tiling.image_size}", "pixels of the picture"),
-        (f"{tiling.resolution}", "fitted and padded"),
+        (f"{tiling.resolution}", "stretched" if tiling.fit == "stretch" else "fitted and padded"),
         (f"{tiles.rows} x {tiles.cols} tile{'s' * (tiles.area > 1)}", "and the global view"),
         (features, "of every view" if overview == grid else f"of a tile, {overview.rows} x {overview.cols} globally"),
         (tokens, "line by line, block by block"),

@@ -7,11 +7,13 @@ from types import MappingProxyType
 from typing import Any
 
 from vlkit.errors import ConfigError, did_you_mean
+from vlkit.models.deepseek_ocr.family import DEEPSEEK_OCR
+from vlkit.models.deepseek_vl.family import DEEPSEEK_VL
 from vlkit.models.deepseek_vl2.family import DEEPSEEK_VL2
 from vlkit.models.family import NATIVE, Family
 from vlkit.vlm_config import VLMConfig
 
-FAMILIES: tuple[Family, ...] = (DEEPSEEK_VL2,)
+FAMILIES: tuple[Family, ...] = (DEEPSEEK_OCR, DEEPSEEK_VL, DEEPSEEK_VL2)
 """In the order in which they are asked whether they recognise an official file, special ones first."""
 
 presets: Mapping[str, Any] = MappingProxyType(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 import torch
@@ -9,7 +10,7 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vlkit.cache.base import LayerCache
+from vlkit.cache.layer import LayerCache
 from vlkit.config import Config, Count, Width
 from vlkit.nn.rope import Rotation, rotate
 
@@ -44,9 +45,13 @@ class MHAConfig(Config):
         """Rotated width of a head."""
         return self.head_width(dim)
 
+    def cached_vectors(self, dim: int) -> Mapping[int, int]:
+        """Vectors that the cache keeps per token and layer: how many of each width."""
+        return {self.head_width(dim): 2 * self.kv_heads}
+
     def cached_values(self, dim: int) -> int:
         """Numbers that the cache keeps per token and layer."""
-        return 2 * self.kv_heads * self.head_width(dim)
+        return sum(width * count for width, count in self.cached_vectors(dim).items())
 
     def forward_flops(self, dim: int, *, new: int, seen: int) -> int:
         """Floating-point operations of `new` queries on `seen` positions, a multiply-add being two.
@@ -111,20 +116,35 @@ class MHA(nn.Module):
         return self.o_proj(rearrange(y_BHTK, "b h t k -> b t (h k)"))
 
 
-def attend(q_BHTK: Tensor, k_BGSK: Tensor, v_BGSV: Tensor, *, mask_BTS: Tensor | None, scale: float) -> Tensor:
-    """Softmax attention of the last T of S positions, causal if there is no mask; float[B, H, T, V]."""
+def attend(
+    q_BHTK: Tensor, k_BGSK: Tensor, v_BGSV: Tensor, *, mask_BTS: Tensor | None, scale: float, causal: bool = True
+) -> Tensor:
+    """Softmax attention of the last T of S positions; float[B, H, T, V].
+
+    Args:
+        q_BHTK: queries.
+        k_BGSK: keys, one per group of query heads.
+        v_BGSV: their values.
+        mask_BTS: bool[B, T, S], True where a query sees a key.
+        scale: factor on the scores.
+        causal: whether a query sees no later position if there is no mask.
+    """
     new, seen, grouped = q_BHTK.shape[2], k_BGSK.shape[2], q_BHTK.shape[1] != k_BGSK.shape[1]
-    if mask_BTS is None and 1 < new < seen:
+    if causal and mask_BTS is None and 1 < new < seen:
         mask_BTS = causal_mask(new, seen, device=q_BHTK.device)[None]
-    return F.scaled_dot_product_attention(
+    width, missing = v_BGSV.shape[-1], k_BGSK.shape[-1] - v_BGSV.shape[-1]
+    if missing > 0 and q_BHTK.device.type == "cpu":
+        v_BGSV = F.pad(v_BGSV, (0, missing))  # the fused kernel of CPUs takes keys and values of one width only
+    y_BHTV = F.scaled_dot_product_attention(
         q_BHTK,
         k_BGSK,
         v_BGSV,
         attn_mask=None if mask_BTS is None else mask_BTS[:, None],
-        is_causal=mask_BTS is None and new == seen and new > 1,
+        is_causal=causal and mask_BTS is None and new == seen and new > 1,
         scale=scale,
         enable_gqa=grouped,
     )
+    return y_BHTV[..., :width]
 
 
 def causal_mask(new: int, seen: int, *, device: torch.device) -> Tensor:

@@ -5,6 +5,7 @@ Paper: DeepSeek-V2, arXiv:2405.04434, section 2.1.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 import torch
@@ -12,9 +13,9 @@ from einops import rearrange
 from pydantic import Field
 from torch import Tensor, nn
 
-from vlkit.cache.base import LayerCache
+from vlkit.cache.layer import LayerCache
 from vlkit.config import Config, Count, Width
-from vlkit.nn.attention import attend, padded_causal_mask
+from vlkit.nn.attention import attend, causal_mask
 from vlkit.nn.norm import RMSNorm
 from vlkit.nn.rope import Rotation, rotate
 
@@ -45,14 +46,18 @@ class MLAConfig(Config):
         """Rotated width of a head."""
         return self.qk_rope_head_dim
 
+    def cached_vectors(self, dim: int) -> Mapping[int, int]:
+        """Vectors that the cache keeps per token and layer: how many of each width."""
+        return {self.kv_lora_rank + self.qk_rope_head_dim: 1}
+
     def cached_values(self, dim: int) -> int:
         """Numbers that the cache keeps per token and layer."""
-        return self.kv_lora_rank + self.qk_rope_head_dim
+        return sum(width * count for width, count in self.cached_vectors(dim).items())
 
     def absorbs(self, new: int, seen: int) -> bool:
         """Whether T = `new` queries on S = `seen` positions are computed in the latent space.
 
-        Expanding costs `S R d` once and `T S (d + k)` after it, absorbing `T R d` and `T S (2 R + k)` per head, with
+        Expanding costs `S R d` once and `T S (d + k)` after it, absorbing `T R d` and `T S 2 (R + k)` per head, with
         `d` the unrotated key width plus the value width and `k` the rotated width.
         """
         if self.mode != "auto":
@@ -89,7 +94,7 @@ class MLAConfig(Config):
     def _multiply_adds(self, new: int, seen: int, *, absorb: bool) -> int:
         widths, rank = self.qk_nope_head_dim + self.v_head_dim, self.kv_lora_rank
         if absorb:
-            return new * rank * widths + new * seen * (2 * rank + self.qk_rope_head_dim)
+            return new * rank * widths + new * seen * 2 * (rank + self.qk_rope_head_dim)
         return seen * rank * widths + new * seen * (widths + self.qk_rope_head_dim)
 
 
@@ -157,7 +162,7 @@ class MLA(nn.Module):
         return y_BHTV.transpose(1, 2)
 
     def absorb(self, q_BTHK: Tensor, c_BSR: Tensor, mask_BTS: Tensor | None) -> Tensor:
-        """Attention in the latent space, where all heads share one key and one value; float[B, T, H, V]."""
+        """Attention in the latent space, where all heads share one key, which is the value too; float[B, T, H, V]."""
         config, (_, new, heads, _) = self.config, q_BTHK.shape
         up = rearrange(self.kv_b_proj.weight, "(h k) r -> h k r", h=heads)
         key_up, value_up = up.split([config.qk_nope_head_dim, config.v_head_dim], dim=1)
@@ -165,12 +170,9 @@ class MLA(nn.Module):
         in_latent = torch.einsum("bthk,hkr->bthr", plain, key_up)
         q_BMR = rearrange(torch.cat([in_latent, rotated], dim=-1), "b t h r -> b (t h) r")
         if mask_BTS is None and new > 1:
-            mask_BTS = padded_causal_mask(c_BSR.new_ones(c_BSR.shape[:2], dtype=torch.bool), new)
+            mask_BTS = causal_mask(new, c_BSR.shape[1], device=c_BSR.device)[None]
         mask_BMS = None if mask_BTS is None else mask_BTS.repeat_interleave(heads, dim=1)
-        scores = torch.einsum("bmr,bsr->bms", q_BMR * self.softmax_scale, c_BSR)
-        scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
-        if mask_BMS is not None:
-            scores = scores.masked_fill(~mask_BMS, float("-inf"))
-        weights = scores.softmax(dim=-1).to(c_BSR.dtype)
-        y_BMR = torch.einsum("bms,bsr->bmr", weights, c_BSR[..., : config.kv_lora_rank])
-        return torch.einsum("bthr,hvr->bthv", rearrange(y_BMR, "b (t h) r -> b t h r", h=heads), value_up)
+        shared = c_BSR[:, None]
+        y_BMR = attend(q_BMR[:, None], shared, shared, mask_BTS=mask_BMS, causal=False, scale=self.softmax_scale)[:, 0]
+        y_BTHR = rearrange(y_BMR[..., : config.kv_lora_rank], "b (t h) r -> b t h r", h=heads)
+        return torch.einsum("bthr,hvr->bthv", y_BTHR, value_up)

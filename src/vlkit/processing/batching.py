@@ -126,7 +126,12 @@ def split_rows(texts: Any, images: Any, *, item: type | tuple[type, ...]) -> lis
 
 
 def collate(
-    samples: Sequence[Sample], *, pad_id: int, ignore_id: int, padding_side: PaddingSide = "left"
+    samples: Sequence[Sample],
+    *,
+    pad_id: int,
+    ignore_id: int,
+    padding_side: PaddingSide = "left",
+    pad_is_text: bool = False,
 ) -> ProcessorOutput:
     """Samples padded to the longest.
 
@@ -139,6 +144,8 @@ def collate(
         pad_id: id of the padding token.
         ignore_id: label of the padding.
         padding_side: where the padding goes; generation needs "left".
+        pad_is_text: whether the padding token has a meaning inside a text, as where it also ends sentences; it is then
+            attended and a label like any other.
 
     Raises:
         InputError: if there is no sample or the side is unknown.
@@ -154,7 +161,7 @@ def collate(
             rule="the samples of a batch come from one processor",
         )
     lengths = torch.tensor([len(sample.input_ids) for sample in samples])
-    left = padding_side == "left"
+    left, longest = padding_side == "left", int(lengths.max())
 
     def padded(rows_T: Sequence[Tensor], fill: int | bool) -> Tensor:
         return torch.nn.utils.rnn.pad_sequence(
@@ -163,11 +170,11 @@ def collate(
 
     input_ids_BT = padded([sample.input_ids for sample in samples], pad_id)
     labels_BT = padded([sample.labels for sample in samples], ignore_id)
-    if left:
-        position_T = torch.arange(input_ids_BT.shape[1])
-        attention_mask_BT = position_T >= (input_ids_BT.shape[1] - lengths)[:, None]
+    position_T = torch.arange(longest)
+    attention_mask_BT = position_T >= longest - lengths[:, None] if left else position_T < lengths[:, None]
+    if left and not pad_is_text:
         labels_BT = labels_BT.masked_fill(labels_BT == pad_id, ignore_id)
-    else:
+    elif not pad_is_text:
         attention_mask_BT = input_ids_BT != pad_id
     return ProcessorOutput(
         input_ids=input_ids_BT,

@@ -8,14 +8,16 @@ from typing import Any, Literal
 
 from vlkit.errors import InputError, did_you_mean
 from vlkit.processing.image import Picture
-from vlkit.processing.templates import Template
+from vlkit.processing.templates import EOS, Template
 
 Role = Literal["system", "user", "assistant"]
 
 ROLES: dict[str, Role] = {
     "user": "user",
+    "User": "user",
     "<|User|>": "user",
     "assistant": "assistant",
+    "Assistant": "assistant",
     "<|Assistant|>": "assistant",
     "system": "system",
     "deepseekapi-sys": "system",
@@ -131,6 +133,33 @@ def spans(turns: Sequence[Turn], template: Template, *, mask_prompt: bool) -> li
         else Span(template.question(turn.text) if turn.role == "user" else turn.text, learned=not mask_prompt)
         for turn in turns
     ]
+
+
+def spans_of_text(turns: Sequence[Turn], template: Template, *, mask_prompt: bool, system: str = "") -> list[Span]:
+    """Spans of a conversation that is one text: it is cut where an answer begins or ends, and nowhere else.
+
+    Args:
+        turns: the conversation; a system turn counts before `system`, and that before the template's own text.
+        template: text around turns; what stands between them follows from who speaks.
+        mask_prompt: whether only answers are labels.
+        system: system text.
+    """
+    asking, answering = template.roles
+    first, found = turns[0], []
+    text = template.prompt([], system=first.text if first.role == "system" else system or template.system_text)
+    for turn in turns:
+        if turn.role == "user":
+            text += template.prompt([(asking, turn.text)])
+        elif turn.role == "assistant":
+            found.append(Span(text + template.prompt([(answering, "")]), learned=not mask_prompt))
+            found.append(Span(f" {turn.text}" if turn.text else "", learned=True, ends=True))
+            text = ""
+    return [*found, Span(text, learned=not mask_prompt)] if text else found
+
+
+def joined(spans: Sequence[Span]) -> str:
+    """The one text that spans make up; an answer that is still to be written does not end the sentence."""
+    return "".join(span.text + EOS * (span.ends and bool(span.text)) for span in spans)
 
 
 def displayed(turns: Sequence[Turn], template: Template, *, system: str = "") -> str:

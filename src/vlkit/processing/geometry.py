@@ -81,6 +81,6 @@ class ImageGeometry:
     def cut(self, image: Image, tiling: Tiling, fill: tuple[int, ...]) -> tuple[Image, list[Image]]:
         """Global view of a picture, and the tiles that the layout has a place for."""
         if self.layout.tile_count(tiling.grid) == 0:
-            return fitted(image, tiling.overview, tiling.global_fit, fill), []
+            return fitted(image, tiling.overview, tiling.placed_globally, fill), []
         overview, *tiles = views(image, tiling, fill)
         return overview, tiles

@@ -16,7 +16,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from vlkit.errors import InputError
-from vlkit.tiling import Fit, Tiling, fit_inside
+from vlkit.tiling import Box, Tiling, fit_inside
 
 MAX_PIXELS = 178_956_970
 """Most pixels that a picture may have before it is decoded: Pillow's own limit."""
@@ -28,28 +28,29 @@ Picture: TypeAlias = Any
 """Pillow image; path; `data:` URL; bytes of a file; uint8 array [H, W] or [H, W, C]; uint8 tensor, also [C, H, W]."""
 
 
-def load(picture: Picture, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
+def load(picture: Picture, *, max_pixels: int = MAX_PIXELS, upright: bool = False) -> Image.Image:
     """RGB picture from any of the forms of `Picture`.
 
-    As in the official processor an EXIF orientation is not applied and transparency is dropped. The first frame stands
+    As in the official processors transparency is dropped. The first frame stands
     for an animation, and the current one for a Pillow image. Unlike there, 16-bit grey is scaled instead of clipped.
     A tensor whose first and last axis both have 1, 3 or 4 entries is read as [C, H, W].
 
     Args:
         picture: what to open; a path is read from the local disk, nothing is fetched from a network.
         max_pixels: most pixels that the header may announce.
+        upright: whether a picture is turned as its EXIF orientation says, as a camera shows it.
 
     Raises:
         InputError: if it is no picture, damaged, empty, or larger than `max_pixels`.
     """
     with _decoding(picture):
         if isinstance(picture, Image.Image):
-            return _to_rgb(_within(picture, max_pixels))
+            return _to_rgb(_turned(_within(picture, max_pixels), upright=upright))
         if isinstance(picture, str | Path | bytes | bytearray | memoryview):
             Image.init()
             known = [name for name in FORMATS if name in Image.OPEN]
             with Image.open(_source(picture), formats=known) as opened:
-                return _to_rgb(_within(opened, max_pixels))
+                return _to_rgb(_turned(_within(opened, max_pixels), upright=upright))
         if isinstance(picture, Tensor) or hasattr(picture, "__array_interface__"):
             return _to_rgb(_within(_from_array(picture), max_pixels))
     raise InputError(
@@ -131,6 +132,10 @@ def _within(image: Image.Image, max_pixels: int) -> Image.Image:
     return image
 
 
+def _turned(image: Image.Image, *, upright: bool) -> Image.Image:
+    return ImageOps.exif_transpose(image) if upright else image
+
+
 def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode in ("I", "I;16", "I;16L", "I;16B"):
         return image.convert("I").point(lambda value: value * (1 / 257) + 0.5).convert("L").convert("RGB")
@@ -142,25 +147,30 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 
 def view(image: Image.Image, frame: tuple[int, int], fill: tuple[int, ...]) -> Image.Image:
-    """Picture scaled to fit in `frame` (width, height), centred, the rest in the colour `fill`.
+    """Picture scaled to fit in `frame` (width, height), centred, the rest in the colour `fill`: `PIL.ImageOps.pad`."""
+    return fitted(image, frame, fit_inside(image.size, frame), fill)
 
-    A picture so thin that its scaled side rounds to zero leaves only the colour, with every version of Pillow.
+
+def fitted(image: Image.Image, frame: tuple[int, int], placed: Box, fill: tuple[int, ...]) -> Image.Image:
+    """Picture scaled to its place in `frame` (width, height), the rest in the colour `fill`.
+
+    A picture so thin that its place has no area leaves only the colour, with every version of Pillow.
     """
-    placed = fit_inside(image.size, frame)
-    if placed.left == placed.right or placed.upper == placed.lower:
+    size = placed.right - placed.left, placed.lower - placed.upper
+    if 0 in size:
         return Image.new("RGB", frame, fill)
-    return ImageOps.pad(image, frame, color=fill)
-
-
-def fitted(image: Image.Image, frame: tuple[int, int], fit: Fit, fill: tuple[int, ...]) -> Image.Image:
-    """Picture in `frame` (width, height): padded as by `view`, or stretched to it."""
-    return view(image, frame, fill) if fit == "pad" else image.resize(frame, Image.Resampling.BICUBIC)
+    scaled = image.resize(size, Image.Resampling.BICUBIC)
+    if size == tuple(frame):
+        return scaled
+    framed = Image.new("RGB", frame, fill)
+    framed.paste(scaled, (placed.left, placed.upper))
+    return framed
 
 
 def views(image: Image.Image, tiling: Tiling, fill: tuple[int, ...]) -> list[Image.Image]:
     """Global view and tiles of a picture."""
-    whole = fitted(image, tiling.resolution, tiling.fit, fill)
-    overview = fitted(image, tiling.overview, tiling.global_fit, fill)
+    whole = fitted(image, tiling.resolution, tiling.placed, fill)
+    overview = fitted(image, tiling.overview, tiling.placed_globally, fill)
     return [overview, *(whole.crop(box) for box in tiling.boxes)]
 
 

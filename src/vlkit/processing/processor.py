@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Generic, Literal, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, Literal, Self, TypeVar
 
 import torch
 from PIL.Image import Image
@@ -21,7 +21,7 @@ from vlkit.processing.geometry import ImageGeometry, ImagePlan
 from vlkit.processing.image import MAX_PIXELS, Picture, load, pixels
 from vlkit.processing.request import RequestReader, only_one
 from vlkit.processing.sequence import TokenSequence, count_tags
-from vlkit.processing.templates import CHAT_TEMPLATE, TEMPLATES
+from vlkit.processing.templates import CHAT_TEMPLATE, TEMPLATES, Template
 from vlkit.processing.tokenizer import VL2_TOKENS, Tokenizer
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -56,6 +56,11 @@ class ProcessorConfig(Config):
         return name
 
     @property
+    def template(self) -> Template:
+        """The chat template."""
+        return TEMPLATES[self.sft_format]
+
+    @property
     def fill(self) -> tuple[int, ...]:
         """Colour of the padding."""
         return tuple(int(mean * 255) for mean in self.image_mean)
@@ -77,11 +82,14 @@ class Processor(Generic[SettingsT]):
         CheckpointError: if the tokenizer has no image token.
     """
 
+    upright: ClassVar[bool] = False
+    """Whether pictures are turned as their EXIF orientation says."""
+
     def __init__(
         self, tokenizer: Tokenizer, config: SettingsT, geometry: ImageGeometry, *, max_pixels: int = MAX_PIXELS
     ) -> None:
         self.tokenizer, self.config, self.geometry, self.max_pixels = tokenizer, config, geometry, max_pixels
-        self._reader = RequestReader(TEMPLATES[config.sft_format], config.image_token, config.mask_prompt)
+        self._reader = RequestReader(config.template, config.image_token, config.mask_prompt)
         self.image_token_id = tokenizer.id_of(config.image_token)
 
     @classmethod
@@ -174,8 +182,13 @@ class Processor(Generic[SettingsT]):
 
     def batchify(self, samples: Sequence[Sample], *, padding_side: PaddingSide = "left") -> ProcessorOutput:
         """Samples as one batch; see `vlkit.processing.collate`."""
-        pad_id, ignore_id = self.tokenizer.pad_id, self.config.ignore_id
-        return collate(samples, pad_id=pad_id, ignore_id=ignore_id, padding_side=padding_side)
+        return collate(
+            samples,
+            pad_id=self.tokenizer.pad_id,
+            ignore_id=self.config.ignore_id,
+            padding_side=padding_side,
+            pad_is_text=self.tokenizer.pad_id == self.tokenizer.eos_id,
+        )
 
     def process_one(
         self,
@@ -253,7 +266,7 @@ class Processor(Generic[SettingsT]):
         """Plan, global view and tiles of each picture."""
         plans, overviews, tiles = [], [], []
         for picture in pictures:
-            image = load(picture, max_pixels=self.max_pixels)
+            image = load(picture, max_pixels=self.max_pixels, upright=self.upright)
             plans.append(self.plan(image.size, crop=crop, images=images))
             overview, own = self.geometry.cut(image, plans[-1].tiling, self.config.fill)
             overviews.append(overview)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vlkit.errors import InputError
-from vlkit.processing.chat import Span, displayed, read_conversation, spans
+from vlkit.processing.chat import Span, displayed, joined, read_conversation, spans, spans_of_text
 from vlkit.processing.image import Picture
 from vlkit.processing.messages import to_conversation
 from vlkit.processing.templates import Template
@@ -54,6 +54,7 @@ class RequestReader:
             raise InputError(f"the prompt is a {type(text).__name__}", rule="a prompt is a text")
         if as_turn:
             asking, answering = self.template.roles
+            system = system or self.template.system_text
             text = self.template.prompt([(asking, text.strip()), (answering, "")], system=system).strip()
         return Request(text, [Span(text, learned=True, ends=True)], pictures or [])
 
@@ -64,12 +65,14 @@ class RequestReader:
             InputError: if the conversation is malformed.
         """
         read, carried = read_conversation(turns, image_token=self.image_token)
-        return Request(
-            displayed(read, self.template, system=system),
-            spans(read, self.template, mask_prompt=self.mask_prompt),
-            (carried or []) if pictures is None else pictures,
-            surplus_allowed=True,
-        )
+        if self.template.as_one_text:
+            parts = spans_of_text(read, self.template, mask_prompt=self.mask_prompt, system=system)
+            shown = joined(parts)
+        else:
+            parts = spans(read, self.template, mask_prompt=self.mask_prompt)
+            shown = displayed(read, self.template, system=system)
+        given = (carried or []) if pictures is None else pictures
+        return Request(shown, parts, given, surplus_allowed=True)
 
     def messages(self, messages: Any, pictures: Sequence[Picture] | None, *, system: str, ask: bool) -> Request:
         """Request of messages in the OpenAI or Hugging Face form; `ask` adds the answer that a model is to fill.

@@ -18,6 +18,9 @@ class Template:
         odd: messages 1, 3, ...
         empty: messages without text.
         system: the system text, if there is one.
+        as_one_text: whether a conversation is tokenised as the one text that it is shown as, in which an answer goes on
+            after a blank; if not, every question and every answer is on its own, and the system text is only shown.
+        system_text: with `as_one_text`, the system text of conversations that bring none.
     """
 
     roles: tuple[str, str]
@@ -25,6 +28,8 @@ class Template:
     odd: str
     empty: str = ""
     system: str = ""
+    as_one_text: bool = False
+    system_text: str = ""
 
     def prompt(self, messages: Sequence[tuple[str, str]], *, system: str = "") -> str:
         """Text of messages given as (role, text)."""
@@ -53,7 +58,19 @@ TEMPLATES = {
     "plain": Template(("", ""), even="{text}", odd="{text}"),
     "alignment": Template(("", ""), even="<image>\n", odd="{text}"),
 }
-"""The official templates by name; the released checkpoints use "deepseek"."""
+"""DeepSeek-VL2's official templates by name; the released checkpoints use "deepseek"."""
+
+DEEPSEEK_VL = Template(
+    ("User", "Assistant"),
+    even="{role}: {text}\n\n",
+    odd="{role}: {text}" + EOS,
+    empty="{role}:",
+    system="{system}\n\n",
+    as_one_text=True,
+    system_text="You are a helpful language and vision assistant. You are able to understand the visual content that "
+    "the user provides, and assist the user with a variety of tasks using natural language.",
+)
+"""What DeepSeek-VL calls "deepseek"."""
 
 CHAT_TEMPLATE = (
     "{{- bos_token -}}"

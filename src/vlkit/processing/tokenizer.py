@@ -9,7 +9,7 @@ from typing import Any
 import tokenizers
 from torch import Tensor
 
-from vlkit.errors import CheckpointError, InputError
+from vlkit.errors import CheckpointError, ConfigError, InputError
 from vlkit.files import read_json, read_text, write_json, write_text
 
 TOKENIZER_LIMIT = 128 * 2**20
@@ -97,6 +97,22 @@ class Tokenizer:
     def last_id(self) -> int:
         """Greatest id that a text can get."""
         return max(self._backend.get_vocab(with_added_tokens=True).values())
+
+    def require_within(self, vocabulary: int) -> None:
+        """Refuse a vocabulary of a decoder that is too small.
+
+        Args:
+            vocabulary: number of ids that have an embedding.
+
+        Raises:
+            ConfigError: if a text can get an id beyond it.
+        """
+        if self.last_id >= vocabulary:
+            raise ConfigError(
+                f"the tokenizer has ids up to {self.last_id}, the decoder {vocabulary} of them",
+                rule="every token has an embedding",
+                remedy=f"give the decoder a vocabulary of {self.last_id + 1} or more, or take another tokenizer",
+            )
 
     def _name(self, key: str) -> str:
         return _content(self.settings.get(key, OFFICIAL_NAMES[key]))

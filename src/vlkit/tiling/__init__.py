@@ -3,7 +3,7 @@
 Paper: arXiv:2412.10302, section 2 ("dynamic tiling").
 """
 
-from vlkit.tiling.boxes import Box, fit_inside, split_into_tiles, tile_grid
+from vlkit.tiling.boxes import Box, fit_inside, fit_inside_floor, split_into_tiles, tile_grid
 from vlkit.tiling.candidates import official_resolutions, resolutions_up_to
 from vlkit.tiling.choice import select_best_resolution, select_closest_ratio
 from vlkit.tiling.tiling import Fit, Tiling
@@ -13,6 +13,7 @@ __all__ = [
     "Fit",
     "Tiling",
     "fit_inside",
+    "fit_inside_floor",
     "official_resolutions",
     "resolutions_up_to",
     "select_best_resolution",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from vlkit.errors import ConfigError
@@ -53,11 +54,30 @@ def fit_inside(image_size: tuple[int, int], frame: tuple[int, int]) -> Box:
 
     The box has no area if the picture is so thin that its scaled side rounds to zero.
     """
+    width, height = _scaled(image_size, frame, round)
+    left, upper = round((frame[0] - width) * 0.5), round((frame[1] - height) * 0.5)
+    return Box(left, upper, left + width, upper + height)
+
+
+def fit_inside_floor(image_size: tuple[int, int], frame: tuple[int, int], *, least_side: int = 1) -> Box:
+    """Where a picture lies in `frame` after it is scaled to fit and centred, rounded down, as DeepSeek-VL places it.
+
+    Args:
+        image_size: width and height of the picture.
+        frame: width and height of the frame.
+        least_side: shortest side that it is scaled to, for which its ratio is given up; at most the frame's.
+    """
+    width, height = (
+        min(max(side, least_side), most) for side, most in zip(_scaled(image_size, frame, int), frame, strict=True)
+    )
+    left, upper = (frame[0] - width) // 2, (frame[1] - height) // 2
+    return Box(left, upper, left + width, upper + height)
+
+
+def _scaled(image_size: tuple[int, int], frame: tuple[int, int], whole: Callable[[float], int]) -> Size:
     (width, height), (frame_width, frame_height) = image_size, frame
-    scaled = Size(frame_width, frame_height)
     if width / height > frame_width / frame_height:
-        scaled = Size(frame_width, round(height / width * frame_width))
-    elif width / height < frame_width / frame_height:
-        scaled = Size(round(width / height * frame_height), frame_height)
-    left, upper = round((frame_width - scaled.width) * 0.5), round((frame_height - scaled.height) * 0.5)
-    return Box(left, upper, left + scaled.width, upper + scaled.height)
+        return Size(frame_width, whole(height / width * frame_width))
+    if width / height < frame_width / frame_height:
+        return Size(whole(width / height * frame_height), frame_height)
+    return Size(frame_width, frame_height)

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from vlkit.notation import Grid, Size
-from vlkit.tiling.boxes import Box, fit_inside, split_into_tiles, tile_grid
+from vlkit.tiling.boxes import Box, fit_inside, fit_inside_floor, split_into_tiles, tile_grid
 from vlkit.tiling.choice import select_best_resolution
 
-Fit: TypeAlias = Literal["pad", "stretch"]
-"""How a picture fills a frame: its sides keep their ratio and the rest is padding, or they take the frame's."""
+Fit: TypeAlias = Literal["pad", "pad_floor", "stretch"]
+"""How a picture fills a frame: its sides keep their ratio and the rest is padding, the scaled side being rounded as
+Pillow's `ImageOps.pad` does it or, with "pad_floor", down; or they take the frame's."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Tiling:
         global_view_size: width and height of the global view; None: those of a tile.
         fit: how the picture fills the resolution.
         global_fit: how it fills the global view.
+        least_side: shortest side in pixels that "pad_floor" scales a picture to.
     """
 
     image_size: Size
@@ -33,6 +35,7 @@ class Tiling:
     global_view_size: Size | None = None
     fit: Fit = "pad"
     global_fit: Fit = "pad"
+    least_side: int = 1
 
     @classmethod
     def choose(
@@ -64,12 +67,21 @@ class Tiling:
     @property
     def placed(self) -> Box:
         """Where the picture lies in the resolution that it is fitted to."""
-        return _placed(self.image_size, self.resolution, self.fit)
+        return self._place(self.resolution, self.fit)
 
     @property
     def placed_globally(self) -> Box:
         """Where the picture lies in the global view."""
-        return _placed(self.image_size, self.overview, self.global_fit)
+        return self._place(self.overview, self.global_fit)
+
+    def _place(self, frame: Size, fit: Fit) -> Box:
+        match fit:
+            case "pad":
+                return fit_inside(self.image_size, frame)
+            case "pad_floor":
+                return fit_inside_floor(self.image_size, frame, least_side=self.least_side)
+            case "stretch":
+                return Box(0, 0, *frame)
 
     def source_box(self, view: int, box: Box) -> Box:
         """Part of the original picture that `box` of a view shows, cut off at the picture's edges.
@@ -91,7 +103,3 @@ class Tiling:
             back(left + box.right, placed.left, placed.right, self.image_size.width),
             back(upper + box.lower, placed.upper, placed.lower, self.image_size.height),
         )
-
-
-def _placed(image_size: Size, frame: Size, fit: Fit) -> Box:
-    return fit_inside(image_size, frame) if fit == "pad" else Box(0, 0, *frame)

@@ -8,10 +8,11 @@ import vlkit
 from tests.small_models import Case, random_model, sample
 from vlkit.decoders import DeepseekV2Config
 from vlkit.models.deepseek_vl2.config import DeepseekVLV2Config
-from vlkit.tiling import official_resolutions
+from vlkit.models.deepseek_vl2.presets import presets
 from vlkit.nn.balance import expert_load, update_correction_bias
 from vlkit.nn.moe import MoE
 from vlkit.notation import Grid
+from vlkit.tiling import official_resolutions
 
 OFFICIAL_RESOLUTIONS = (
     "384,384 384,768 768,384 384,1152 1152,384 384,1536 1536,384 768,768 384,1920 1920,384 384,2304 2304,384 768,1152 "
@@ -108,6 +109,6 @@ def test_the_bias_rule_moves_choices_towards_idle_experts() -> None:
 
 
 def test_presets_are_configs_of_the_official_form() -> None:
-    for config in vlkit.presets.values():
+    for config in presets.values():
         assert type(config) is DeepseekVLV2Config
         assert DeepseekVLV2Config.from_hf(config.to_hf()) == config

@@ -136,12 +136,7 @@ class DeepseekVLV2Processor(Processor[DeepseekVLV2ProcessorConfig]):
             CheckpointError: if the tokenizer has no image token.
         """
         tokenizer = Tokenizer.of_bytes() if tokenizer is None else tokenizer
-        if tokenizer.last_id >= config.decoder.vocabulary:
-            raise ConfigError(
-                f"the tokenizer has ids up to {tokenizer.last_id}, the decoder {config.decoder.vocabulary} of them",
-                rule="every token has an embedding",
-                remedy=f"give the decoder a vocabulary of {tokenizer.last_id + 1} or more, or take another tokenizer",
-            )
+        tokenizer.require_within(config.decoder.vocabulary)
         settings = DeepseekVLV2ProcessorConfig(
             candidate_resolutions=config.candidate_resolutions,
             patch_size=min(config.encoder.cell_size),
