@@ -132,19 +132,22 @@ def attend(
     new, seen, grouped = q_BHTK.shape[2], k_BGSK.shape[2], q_BHTK.shape[1] != k_BGSK.shape[1]
     if causal and mask_BTS is None and 1 < new < seen:
         mask_BTS = causal_mask(new, seen, device=q_BHTK.device)[None]
-    width, missing = v_BGSV.shape[-1], k_BGSK.shape[-1] - v_BGSV.shape[-1]
-    if missing > 0 and q_BHTK.device.type == "cpu":
-        v_BGSV = F.pad(v_BGSV, (0, missing))  # the fused kernel of CPUs takes keys and values of one width only
     y_BHTV = F.scaled_dot_product_attention(
         q_BHTK,
         k_BGSK,
-        v_BGSV,
+        widened(v_BGSV, k_BGSK.shape[-1]),
         attn_mask=None if mask_BTS is None else mask_BTS[:, None],
         is_causal=causal and mask_BTS is None and new == seen and new > 1,
         scale=scale,
         enable_gqa=grouped,
     )
-    return y_BHTV[..., :width]
+    return y_BHTV[..., : v_BGSV.shape[-1]]
+
+
+def widened(v_BGSV: Tensor, width: int) -> Tensor:
+    """Values with zeros up to the width of the keys, which the fused kernel of CPUs wants; elsewhere as they are."""
+    missing = width - v_BGSV.shape[-1]
+    return F.pad(v_BGSV, (0, missing)) if missing > 0 and v_BGSV.device.type == "cpu" else v_BGSV
 
 
 def causal_mask(new: int, seen: int, *, device: torch.device) -> Tensor:

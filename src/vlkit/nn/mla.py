@@ -80,16 +80,18 @@ class MLAConfig(Config):
     def activation_bytes(self, dim: int, *, new: int, seen: int, itemsize: int) -> int:
         """Most bytes alive at once: queries, and full keys and values of all positions or queries in the latent space.
 
-        Expanding counts on fused attention, which never holds the scores (where a device has none for `K != V`, as the
-        CPU, they come on top); absorbing holds them in float32 before and after the softmax, with a mask, and once more
-        in the model's type.
+        Fused attention never holds the scores, but its mask in two types. Values narrower than the keys count once more
+        at the keys' width, as the kernel of CPUs wants them.
         """
         heads, rank, rope = self.num_attention_heads, self.kv_lora_rank, self.qk_rope_head_dim
         nope, values = self.qk_nope_head_dim, self.v_head_dim
         if self.absorbs(new, seen):
-            return new * heads * ((nope + 2 * rope + 2 * rank) * itemsize + seen * (9 + itemsize))
-        expanded = seen * heads * (2 * nope + rope + values)
-        return (new * (heads * (nope + rope + 2 * values) + dim) + expanded) * itemsize
+            mask = seen * (1 + itemsize) if new > 1 else 0
+            return new * heads * ((nope + 3 * rope + 3 * rank) * itemsize + mask)
+        keys = nope + rope
+        padded = keys if values < keys else 0
+        expanded = seen * heads * (nope + values + keys + padded)
+        return (new * (heads * (keys + max(keys, values) + values) + dim) + expanded) * itemsize
 
     def _multiply_adds(self, new: int, seen: int, *, absorb: bool) -> int:
         widths, rank = self.qk_nope_head_dim + self.v_head_dim, self.kv_lora_rank
