@@ -155,7 +155,7 @@ def _experts(*, official: bool, all_active: bool) -> st.SearchStrategy[MoEConfig
         norm_topk_prob=st.booleans(),
         routed_scaling_factor=st.sampled_from([1.0, 2.5]),
         seq_aux=st.booleans(),
-        compute=st.just("grouped") if official else st.sampled_from(["grouped", "loop"]),
+        compute=st.just("auto") if official else st.sampled_from(["auto", "grouped", "loop"]),
     )
 
 

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from tests.strategies import normal, seeds
 from tests.tolerances import EXACT
+from vlkit.errors import ConfigError
 from vlkit.nn.moe import Experts, MoE, MoEConfig
 from vlkit.nn.router import Routing
 
@@ -55,6 +56,33 @@ def test_grouped_loop_and_token_by_token_agree_in_values_and_gradients(case: tup
     for way in ("grouped", "loop"):
         for expected, value in zip(found["naive"], found[way], strict=True):
             assert torch.allclose(value, expected, rtol=0, atol=EXACT)
+
+
+@given(st.integers(1, 5).flatmap(lambda experts: st.tuples(st.just(experts), routings(experts))), seeds)
+def test_one_kernel_for_all_experts_agrees_with_one_for_each(case: tuple[int, Routing], seed: int) -> None:
+    number, routing = case
+    weights_MA, found = routing.weights_MA.float(), []
+    for way in ("grouped", "fused"):
+        experts = Experts(number, 8, 12, compute=way)
+        with torch.no_grad():
+            experts.gate_up_proj.copy_(normal(seed, number, 24, 8))
+            experts.down_proj.copy_(normal(seed + 1, number, 8, 12))
+        x_MD = normal(seed + 2, len(routing.ids_MA), 8, dtype=torch.float32).requires_grad_()
+        own = Routing(routing.ids_MA, weights_MA.clone().requires_grad_(), routing.scores_ME)
+        y_MD = experts(x_MD, own)
+        leaves = [x_MD, own.weights_MA, experts.gate_up_proj, experts.down_proj]
+        loss = (y_MD * torch.arange(8)).sum() + sum(leaf.sum() * 0 for leaf in leaves)
+        found.append([y_MD, *torch.autograd.grad(loss, leaves)])
+    for expected, value in zip(*found, strict=True):
+        assert torch.allclose(value, expected, rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize(("dim", "dtype"), [(6, torch.float32), (8, torch.float64)])
+def test_numbers_that_the_kernel_does_not_take_are_refused_or_computed_otherwise(dim: int, dtype: torch.dtype) -> None:
+    routing = Routing(torch.zeros(2, 1, dtype=torch.long), torch.ones(2, 1), torch.ones(2, 1))
+    with pytest.raises(ConfigError, match=r"16 bytes[\s\S]*'auto'"):
+        Experts(1, dim, 8, compute="fused").to(dtype)(torch.ones(2, dim, dtype=dtype), routing)
+    assert Experts(1, dim, 8).to(dtype)(torch.ones(2, dim, dtype=dtype), routing).shape == (2, dim)
 
 
 @given(seeds, st.integers(1, 3))

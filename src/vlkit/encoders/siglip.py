@@ -117,7 +117,7 @@ class PatchEmbed(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         """float[N, 3, height, width] to float[N, P, W]; pixels beyond the last whole patch are not used."""
-        return rearrange(self.proj(pixels), "n w y x -> n (y x) w")
+        return rearrange(self.proj(pixels), "n w y x -> n (y x) w").contiguous()
 
 
 class SelfAttention(nn.Module):

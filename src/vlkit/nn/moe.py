@@ -14,8 +14,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vlkit.config import Count, Depth, Width
+from vlkit.errors import ConfigError
 from vlkit.nn.mlp import GatedMLP
 from vlkit.nn.router import Router, RouterConfig, Routing
+
+Compute = Literal["auto", "fused", "grouped", "loop"]
 
 
 class MoEConfig(RouterConfig):
@@ -33,8 +36,9 @@ class MoEConfig(RouterConfig):
     """Weight of the balance loss in training."""
     seq_aux: bool = True
     """Whether balance is asked for within each sequence or only over the batch."""
-    compute: Literal["grouped", "loop"] = "grouped"
-    """How the experts run: tokens sorted by expert, or the plain loop that is the reference."""
+    compute: Compute = "auto"
+    """How the experts run: all in one kernel, tokens sorted by expert (`fused`); one after the other on sorted tokens
+    (`grouped`); the plain loop that is the reference; or `fused` where it helps, on GPUs and when compiled."""
 
     def is_moe_layer(self, index: int) -> bool:
         """Whether layer `index` has experts."""
@@ -67,6 +71,10 @@ class MoEConfig(RouterConfig):
         return max(routed, scored, new * (dim + 3 * self.shared_size) * itemsize)
 
 
+FUSED_DTYPES = (torch.bfloat16, torch.float16, torch.float32)
+"""Types that the grouped matrix product takes."""
+
+
 class Experts(nn.Module):
     """Gated MLPs with stacked weights.
 
@@ -76,10 +84,10 @@ class Experts(nn.Module):
         experts: number E.
         dim: decoder width D.
         hidden: hidden width F of each.
-        compute: "grouped" or "loop".
+        compute: as in `MoEConfig`.
     """
 
-    def __init__(self, experts: int, dim: int, hidden: int, *, compute: Literal["grouped", "loop"] = "grouped") -> None:
+    def __init__(self, experts: int, dim: int, hidden: int, *, compute: Compute = "auto") -> None:
         super().__init__()
         self.compute = compute
         self.gate_up_proj = nn.Parameter(torch.empty(experts, 2 * hidden, dim))
@@ -98,8 +106,30 @@ class Experts(nn.Module):
             y_MD: float[M, D].
         """
         wide = torch.zeros_like(x_MD, dtype=torch.promote_types(x_MD.dtype, torch.float32))
-        run = self.run_grouped if self.compute == "grouped" else self.run_loop
-        return run(x_MD, routing, wide).to(x_MD.dtype)
+        runs = {"fused": self.run_fused, "grouped": self.run_grouped, "loop": self.run_loop}
+        return runs[self.chosen(x_MD)](x_MD, routing, wide).to(x_MD.dtype)
+
+    def chosen(self, x_MD: Tensor) -> Compute:
+        """How these tokens are computed.
+
+        The grouped matrix product of one kernel takes no float64 and rows of whole 16 bytes only. It is as fast as one
+        product per expert on a CPU, but needs no host that knows the number of tokens of each.
+
+        Raises:
+            ConfigError: if `fused` is asked for and cannot be had.
+        """
+        rows = (self.gate_up_proj.shape[2], self.down_proj.shape[2])
+        able = x_MD.dtype in FUSED_DTYPES and all(row * x_MD.element_size() % 16 == 0 for row in rows)
+        able = able and hasattr(F, "grouped_mm")
+        if self.compute == "fused" and not able:
+            raise ConfigError(
+                f"compute 'fused' for {x_MD.dtype} and experts of widths {rows}",
+                rule="the grouped matrix product takes rows of whole 16 bytes, no float64, and a torch that has it",
+                remedy="use 'auto' or 'grouped'",
+            )
+        if self.compute != "auto":
+            return self.compute
+        return "fused" if able and (x_MD.is_cuda or torch.compiler.is_compiling()) else "grouped"
 
     def run_loop(self, x_MD: Tensor, routing: Routing, y_MD: Tensor) -> Tensor:
         """Reference: expert after expert on the tokens that chose it."""
@@ -120,6 +150,17 @@ class Experts(nn.Module):
         if not outs:
             return y_MD
         weighted = torch.cat(outs) * routing.weights_MA.flatten()[order, None]
+        return y_MD.index_add(0, tokens, weighted.to(y_MD.dtype))
+
+    def run_fused(self, x_MD: Tensor, routing: Routing, y_MD: Tensor) -> Tensor:
+        """Tokens sorted by expert, all experts in one matrix product; the host never learns how many there are."""
+        ids, active = routing.ids_MA.flatten(), routing.ids_MA.shape[1]
+        order = ids.argsort(stable=True)
+        counts = ids.new_zeros(len(self.down_proj)).index_add(0, ids, torch.ones_like(ids))
+        ends, tokens = counts.cumsum(0).to(torch.int32), order // active
+        gate, up = F.grouped_mm(x_MD[tokens], self.gate_up_proj.transpose(1, 2), offs=ends).chunk(2, dim=-1)
+        outs = F.grouped_mm(F.silu(gate) * up, self.down_proj.transpose(1, 2), offs=ends)
+        weighted = outs * routing.weights_MA.flatten()[order, None]
         return y_MD.index_add(0, tokens, weighted.to(y_MD.dtype))
 
     def run_expert(self, expert: int, x_MD: Tensor) -> Tensor:
