@@ -81,12 +81,18 @@ def test_stretched_pictures_fill_their_frames() -> None:
     assert tiling.source_box(1, Box(0, 0, *tiling.tile_size)) == Box(0, 0, 96, 96)
 
 
+def test_pictures_keep_a_least_side() -> None:
+    cropping = Cropping(global_fit="pad_floor", least_side=14)
+    assert cropping.tiling((1000, 1), NINE[:1]).placed_globally == Box(0, 41, 96, 55)
+    assert Cropping(global_fit="pad_floor").tiling((1000, 1), NINE[:1]).placed_globally == Box(0, 47, 96, 48)
+
+
 def test_without_candidates_there_is_no_tiling() -> None:
     with pytest.raises(InputError, match="candidate_resolutions is empty"):
         Cropping().tiling((10, 10), [])
 
 
-@given(policies, st.sampled_from(["pad", "stretch"]))
+@given(policies, st.sampled_from(["pad", "pad_floor", "stretch"]))
 def test_configs_come_back_from_json(policy: AnyCropPolicy, fit: Any) -> None:
     config = Cropping(policy=policy, fit=fit)
     assert Cropping.model_validate_json(config.model_dump_json()) == config

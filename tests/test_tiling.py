@@ -13,7 +13,15 @@ from tests.parity import GOLDEN
 from tests.strategies import grids
 from vlkit.errors import ConfigError, InputError
 from vlkit.notation import Grid, Size
-from vlkit.tiling import Box, Tiling, fit_inside, select_best_resolution, split_into_tiles, tile_grid
+from vlkit.tiling import (
+    Box,
+    Tiling,
+    fit_inside,
+    fit_inside_floor,
+    select_best_resolution,
+    split_into_tiles,
+    tile_grid,
+)
 
 sizes = st.tuples(st.integers(1, 120), st.integers(1, 120))
 
@@ -91,6 +99,28 @@ def test_picture_lies_where_pillow_pads_it(size: tuple[int, int], frame: tuple[i
         assert box == found
     else:
         assert found is None
+
+
+@given(sizes, sizes, st.integers(1, 20))
+def test_rounded_down_a_picture_keeps_its_ratio_or_the_least_side(
+    size: tuple[int, int], frame: tuple[int, int], least: int
+) -> None:
+    box = fit_inside_floor(size, frame, least_side=least)
+    scaled = (box.right - box.left, box.lower - box.upper)
+    scale = min(frame[0] / size[0], frame[1] / size[1])
+    for side, length, most in zip(scaled, size, frame, strict=True):
+        assert side == min(least, most) or abs(side + 0.5 - length * scale) <= 0.5 + 1e-9
+    assert scaled[0] == frame[0] or scaled[1] == frame[1]
+    assert (box.left, box.upper) == tuple((most - side) // 2 for side, most in zip(scaled, frame, strict=True))
+
+
+def test_a_tiling_says_where_pictures_that_are_rounded_down_lie() -> None:
+    tiling = Tiling(Size(90, 61), Size(48, 48), Size(96, 48), fit="pad_floor", global_fit="pad_floor", least_side=4)
+    assert tiling.placed_globally == Box(0, 8, 48, 40)
+    assert tiling.placed == Box(13, 0, 83, 48)
+    assert tiling.source_box(0, Box(0, 8, 24, 24)) == Box(0, 0, 45, 30)
+    thin = Tiling(Size(1000, 1), Size(48, 48), Size(48, 48), global_fit="pad_floor", least_side=4)
+    assert thin.placed_globally == Box(0, 22, 48, 26)
 
 
 def test_without_crop_the_tile_is_the_only_resolution() -> None:

@@ -7,6 +7,7 @@ from vlkit.lazy import lazy_names
 if TYPE_CHECKING:
     from vlkit.decoders.base import AnyDecoder, Decoder, DecoderConfig, DecoderOutput, decoders
     from vlkit.decoders.deepseek_v2 import DeepseekV2, DeepseekV2Config
+    from vlkit.decoders.hf_causal_lm import HFCausalLM, HFCausalLMConfig
     from vlkit.nn.attention import MHAConfig
     from vlkit.nn.mla import MLAConfig
     from vlkit.nn.moe import MoEConfig
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "vlkit.decoders.base": ("AnyDecoder", "Decoder", "DecoderConfig", "DecoderOutput", "decoders"),
     "vlkit.decoders.deepseek_v2": ("DeepseekV2", "DeepseekV2Config"),
+    "vlkit.decoders.hf_causal_lm": ("HFCausalLM", "HFCausalLMConfig"),
     "vlkit.nn.attention": ("MHAConfig",),
     "vlkit.nn.mla": ("MLAConfig",),
     "vlkit.nn.moe": ("MoEConfig",),
@@ -31,6 +33,8 @@ __all__ = [
     "DeepseekV2",
     "DeepseekV2Config",
     "DynamicScaling",
+    "HFCausalLM",
+    "HFCausalLMConfig",
     "LinearScaling",
     "MHAConfig",
     "MLAConfig",

@@ -52,9 +52,13 @@ class DecoderConfig(Config):
         """Token id that fills up finished rows; None: the first stop id."""
         return None
 
+    def cached_vectors(self) -> Mapping[int, int]:
+        """Vectors that the cache keeps per token: how many of each width, over all layers; empty if unknown."""
+        return {}
+
     def cached_values(self) -> int:
-        """Numbers that the cache keeps per token, over all layers."""
-        return 0
+        """Numbers that the cache keeps per token, over all layers; 0 if unknown."""
+        return sum(width * count for width, count in self.cached_vectors().items())
 
     def forward_flops(self, new: int, seen: int) -> int:
         """Floating-point operations of one sample's `new` positions among `seen`, without the head; 0 if unknown."""
@@ -101,6 +105,16 @@ class Decoder(nn.Module):
     def dim(self) -> int:
         """Width D."""
         return self.config.dim
+
+    @property
+    def head(self) -> nn.Module | None:
+        """Layer that gives the logits; None: a linear layer that the decoder itself holds, or the embedding."""
+        return None
+
+    @property
+    def sparse(self) -> bool:
+        """Whether a token uses only some parameters of modules other than `vlkit.nn.moe.MoE`."""
+        return False
 
     def embed(self, input_ids: Tensor) -> Tensor:
         """Embeddings float[B, T, D] of token ids int64[B, T]."""
@@ -160,6 +174,7 @@ decoders: Registry[DecoderConfig, Decoder] = Registry(
     DecoderConfig,
     homes={
         "deepseek_v2": "vlkit.decoders.deepseek_v2",
+        "hf_causal_lm": "vlkit.decoders.hf_causal_lm",
     },
 )
 AnyDecoder = Annotated[SerializeAsAny[DecoderConfig], decoders]

@@ -5,14 +5,16 @@ Paper: arXiv:2405.04434.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
 
 import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vlkit.cache.base import KVCache, LayerCache
+from vlkit.cache.base import KVCache
+from vlkit.cache.layer import LayerCache
 from vlkit.config import Depth, Width
 from vlkit.decoders.base import Decoder, DecoderConfig, DecoderOutput, decoders
 from vlkit.errors import ConfigError, ShapeError
@@ -24,6 +26,15 @@ from vlkit.nn.moe import MoE, MoEConfig
 from vlkit.nn.norm import RMSNorm
 from vlkit.nn.rope import AnyRopeScaling, DynamicScaling, LinearScaling, Rope, Rotation, YarnScaling
 from vlkit.nn.router import Routing
+
+LLAMA_7B: dict[str, Any] = {
+    "vocab_size": 32000,
+    "hidden_size": 4096,
+    "num_hidden_layers": 32,
+    "intermediate_size": 11008,
+    "max_position_embeddings": 2048,
+}
+"""Sizes of LLaMA 7B, beside its 32 heads."""
 
 
 class DeepseekV2Config(DecoderConfig):
@@ -62,6 +73,38 @@ class DeepseekV2Config(DecoderConfig):
     pad_token_id: int | None = None
     """Token that fills up batches."""
 
+    @classmethod
+    def dense(
+        cls,
+        *,
+        num_attention_heads: int = 32,
+        num_key_value_heads: int | None = None,
+        head_dim: int | None = None,
+        attention_bias: bool = False,
+        **fields: Any,
+    ) -> Self:
+        """Decoder without experts and with multi-head attention: LLaMA, Mistral and their like, weight for weight.
+
+        Papers: arXiv:2302.13971; grouped heads: arXiv:2305.13245.
+
+        Args:
+            num_attention_heads: query heads.
+            num_key_value_heads: key/value heads, a divisor of the former; None: as many.
+            head_dim: width of a head; None: decoder width / query heads.
+            attention_bias: whether the four projections have biases.
+            fields: of this class; those left out are LLaMA 7B's.
+
+        Raises:
+            ConfigError: if a field is not valid.
+        """
+        attention = MHAConfig(
+            num_attention_heads=num_attention_heads,
+            num_key_value_heads=num_key_value_heads,
+            head_dim=head_dim,
+            attention_bias=attention_bias,
+        )
+        return cls(attention=attention, moe=None, **(LLAMA_7B | fields))
+
     @property
     def dim(self) -> int:
         return self.hidden_size
@@ -97,8 +140,9 @@ class DeepseekV2Config(DecoderConfig):
         """Whether layer `index` has experts."""
         return self.moe is not None and self.moe.is_moe_layer(index)
 
-    def cached_values(self) -> int:
-        return self.num_hidden_layers * self.attention.cached_values(self.dim)
+    def cached_vectors(self) -> Mapping[int, int]:
+        vectors = self.attention.cached_vectors(self.dim)
+        return {width: self.num_hidden_layers * count for width, count in vectors.items()}
 
     def forward_flops(self, new: int, seen: int) -> int:
         attention = self.attention.forward_flops(self.dim, new=new, seen=seen)
@@ -222,7 +266,9 @@ class DeepseekV2(Decoder):
         cache: KVCache | None = None,
         output_hidden_states: bool = False,
         output_routing: bool = False,
+        mask_BTS: Tensor | None = None,
     ) -> DecoderOutput:
+        """As `Decoder.forward`; `mask_BTS`, bool[B, T, S], may say in place of the padding what each position sees."""
         batch, new, _ = x_BTD.shape
         past = cache.length if cache else 0
         self.require_context(past + new)
@@ -235,7 +281,8 @@ class DeepseekV2(Decoder):
         if position_ids is None:
             position_ids = torch.arange(past, past + new, device=x_BTD.device).expand(batch, new)
         rotation = self.rope(position_ids)
-        mask_BTS = None if mask_BS is None else padded_causal_mask(mask_BS.bool(), new)
+        if mask_BTS is None and mask_BS is not None:
+            mask_BTS = padded_causal_mask(mask_BS.bool(), new)
         counted_BT = (torch.ones_like(position_ids) if mask_BS is None else mask_BS[:, -new:]).bool()
 
         hidden_states, routings, aux_losses = [], {}, []

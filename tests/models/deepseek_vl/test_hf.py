@@ -16,7 +16,7 @@ from tests.refusal import refused
 from vlkit.builder import VLMBuilder
 from vlkit.cropping import Cropping
 from vlkit.decoders import DeepseekV2Config, DynamicScaling, LinearScaling
-from vlkit.encoders import SigLIPConfig
+from vlkit.encoders import HybridConfig, SigLIPConfig
 from vlkit.errors import VlkitError
 from vlkit.models.deepseek_vl.hf_fields import (
     ALIGNER_DEFAULTS,
@@ -146,6 +146,7 @@ def test_how_memory_is_saved_is_not_written() -> None:
         (lambda b: b.projector("mlp_gelu", token_pooling=True), r"projector\.token_pooling True"),
         (lambda b: b.projector("downsample_mlp_gelu"), r"projector 'downsample_mlp_gelu'"),
         (lambda b: b.projector(nn.Identity()), r"projector 'supplied'"),
+        (lambda b: b.projector("low_high_hybrid_split_mlp_gelu"), r"projector 'low_high_.* without two towers"),
         (lambda b: b.layout("2D"), r"layout '2D'"),
         (lambda b: b.layout("plain", single_tile=True), r"layout 'plain'"),
         (lambda b: b.candidate_resolutions((384, 384), (768, 384)), r"candidate_resolutions"),
@@ -168,6 +169,14 @@ def test_what_the_official_form_cannot_express_is_named(change: Any, path: str) 
     [
         ({"cropping": Cropping()}, "cropping"),
         ({"global_view_size": (384, 384)}, "global_view_size"),
+        (
+            {
+                "encoder": HybridConfig(low=SigLIPConfig(image_size=336, activation="gelu")),
+                "projector": "low_high_hybrid_split_mlp_gelu",
+                "candidate_resolutions": ((1024, 1024),),
+            },
+            "projector .* without two towers of one width",
+        ),
         ({"encoder": {**ONE.encoder.model_dump(), "activation": "gelu_tanh"}}, "encoder 'siglip'"),
     ],
 )

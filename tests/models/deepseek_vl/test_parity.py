@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 import vlkit
+from tests.models.saved import same_weights
 from vlkit.checkpoint.loading import named_tensors
 from vlkit.models.deepseek_vl import hf_fields
 from vlkit.models.deepseek_vl.keys import KEYMAP
@@ -77,6 +78,12 @@ def test_one_tower_and_decoder(golden: Path, tmp_path: Path, monkeypatch: pytest
     out = model(**inputs, attention_mask=real, output_hidden_states=True)
     near(out.hidden_states[-1][real], io["last_hidden_state"][real])
     near(out.logits[real], io["logits"][real])
+
+    vlkit.save_pretrained(model, tmp_path / "saved")
+    saved, official = load_file(tmp_path / "saved" / "model.safetensors"), load_file(case / "model.safetensors")
+    assert saved.keys() == official.keys()
+    assert all(torch.equal(tensor, official[name]) for name, tensor in saved.items())
+    assert same_weights(vlkit.from_pretrained(tmp_path / "saved"), model)
 
 
 @torch.no_grad()

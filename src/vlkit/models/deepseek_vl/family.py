@@ -8,7 +8,7 @@ from typing import Any
 from vlkit.checkpoint.keymap import KeyMap
 from vlkit.decoders.deepseek_v2 import DeepseekV2Config
 from vlkit.models.deepseek_vl.config import DeepseekVLConfig
-from vlkit.models.deepseek_vl.hf import TAGS
+from vlkit.models.deepseek_vl.hf import CONVERTED
 from vlkit.models.deepseek_vl.keys import EMBEDDING, HEAD, KEYMAP, TIED_KEYMAP
 from vlkit.models.deepseek_vl.model import DeepseekVL
 from vlkit.models.deepseek_vl.presets import presets
@@ -20,7 +20,7 @@ def _is_tied(config: DeepseekVLConfig) -> bool:
 
 
 def _recognises(content: Mapping[str, Any]) -> bool:
-    return content.get("model_type") in ("multi_modality", *TAGS)
+    return content.get("model_type") in ("multi_modality", *CONVERTED)
 
 
 def _keymap(config: DeepseekVLConfig) -> KeyMap:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from vlkit.decoders import DeepseekV2Config, MHAConfig
+from vlkit.encoders import HybridConfig
 from vlkit.layouts import PlainConfig
 from vlkit.models.deepseek_vl.cropping import whole_pictures
 from vlkit.models.deepseek_vl.hf_fields import ALIGNER_DEFAULTS, LANGUAGE_DEFAULTS, TOP_DEFAULTS, UNUSED
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
 ALIGNER, SPLIT = "MlpProjector", "low_high_hybrid_split_mlp_gelu"
 PATH = "aligner_config.params."
 ALIGNERS = ("identity", "linear", "mlp_gelu", SPLIT)
-TAGS = ("deepseek_vl", "deepseek_vl_hybrid")
-"""What transformers calls its own versions of the models."""
+CONVERTED = ("deepseek_vl", "deepseek_vl_hybrid")
+"""What transformers calls the checkpoints that it has converted."""
 VOCABULARY, SPECIAL_IDS = 102400, (100000, 100001)
 """The released vocabulary and its begin and end token; the default of the official class belongs to another one."""
 LLAMA_IDS = (1, 2)
@@ -76,6 +77,8 @@ def to_official(config: DeepseekVLConfig) -> dict[str, Any]:
     require_official(config.global_view_size is None, "global_view_size", config.global_view_size)
     candidates = config.candidate_resolutions
     require_official(candidates == (encoder.tile_size,), "candidate_resolutions", candidates)
+    apart = isinstance(encoder, HybridConfig) and encoder.high.feature_dim == encoder.low.feature_dim
+    require_official(apart or not split, "projector", f"{projector.type} without two towers of one width")
     vision = official_vision(encoder, side_by_side=not split)
     return {
         "aligner_config": {
@@ -99,7 +102,7 @@ def to_official(config: DeepseekVLConfig) -> dict[str, Any]:
 def _require_own(source: Mapping[str, Any]) -> None:
     """Refuse files of relatives that look alike, by name."""
     require(
-        source.get("model_type") not in TAGS,
+        source.get("model_type") not in CONVERTED,
         f"model_type {source.get('model_type')!r:.80}",
         "official files say 'multi_modality'; this one was converted for transformers, where all names are others",
         "take the checkpoint of deepseek-ai itself",
