@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from vlkit.cache.base import CachePolicyConfig, KVCache
+from vlkit.compiled_step import CompiledStep
 from vlkit.errors import ContextLengthError, InputError, ShapeError
 from vlkit.generation import SamplingConfig, TextStream, decode
 from vlkit.text_inputs import require_prompt
@@ -118,6 +119,7 @@ def generate_ids(
     pad_token_id: int | None = None,
     stop: str | Sequence[str] = (),
     tokenizer: Detokenizer | None = None,
+    compile: bool = False,
     **inputs: Tensor | None,
 ) -> Iterator[Tensor]:
     """New token ids of every sample, step by step.
@@ -137,6 +139,8 @@ def generate_ids(
         pad_token_id: what a finished row goes on with; None: the config's.
         stop: strings that end a row once its text holds them; they need the tokenizer.
         tokenizer: gives the text of ids, only for `stop`.
+        compile: whether `torch.compile` makes the steps after the prompt, with CUDA graphs on a GPU; the cache is
+            "static" then. The first step takes as long as compiling does.
         inputs: the prompt as in `prefill`.
 
     Yields:
@@ -170,10 +174,10 @@ def generate_ids(
 
     with torch.no_grad():
         out = prefill(model, cache=cache, chunk_size=chunk_size, **inputs)
-        assert out.logits is not None
+        assert out.logits is not None and out.cache is not None
         steps = decode(
             out.logits[:, -1],
-            step,
+            CompiledStep(model, out.cache) if compile else step,
             sampling=sampling,
             max_new_tokens=max_new_tokens,
             eos_token_ids=eos,
@@ -256,12 +260,12 @@ def _end_ids(model: VLM, eos: int | Sequence[int] | None, pad: int | None) -> tu
 
 
 def _require_rows(cache: KVCache, samples: int) -> None:
-    rows = len(cache.layers[0].tensors[0]) if cache.length else samples
+    rows = cache.samples if cache.length else samples
     if rows != samples:
         raise ShapeError(
             f"a cache of {rows} samples for a prompt of {samples}",
             rule="every sample goes on with its own beginning",
-            remedy="cache.reorder(rows) chooses samples; repeats share a beginning",
+            remedy="cache.reorder(rows) chooses samples; cache.fork(copies) lets many go on from each",
         )
 
 
