@@ -15,16 +15,17 @@ import vlkit
 LEVELS = (
     {"errors", "lazy"},
     {"notation", "config", "files"},
-    {"registry", "tiling"},
+    {"registry", "tiling", "foreign"},
     {"cropping"},
     {"cache"},
     {"nn"},
     {"encoders", "projectors", "layouts", "decoders"},
     {"checkpoint", "generation", "processing", "drawing"},
-    {"text_inputs"},
+    {"text_inputs", "prefix", "compiled_step"},
     {"vlm_config", "image_inputs", "generate"},
     {"vlm"},
     {"builder", "description"},
+    {"bench", "testing"},
     {"models"},
     {"cli"},
     {"__main__"},
@@ -38,11 +39,13 @@ SERVICES_KNOW = {"errors", "notation", "config", "files", "tiling", "cropping", 
 ONLY_IN: dict[str, tuple[str, ...]] = {
     "huggingface_hub": ("checkpoint/hub.py",),
     "tokenizers": ("processing/",),
-    "PIL": ("processing/", "drawing/", "models/", "cli/"),
+    "PIL": ("processing/", "drawing/", "models/", "cli/", "testing/"),
+    "hypothesis": ("testing/strategies/",),
+    "pytest": ("testing/",),
     "typer": ("cli/",),
     "rich": ("cli/",),
-    "transformers": (),
-    "timm": (),
+    "transformers": ("foreign/", "encoders/hf_", "decoders/hf_"),
+    "timm": ("encoders/timm.py",),
     "xformers": (),
     "attrdict": (),
     "numpy": (),
@@ -50,12 +53,15 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
 }
 """Libraries with one home, and those with none."""
 
+ADAPTERS = ("foreign/", "encoders/timm.py", "encoders/hf_", "decoders/hf_")
+"""The only files that may load an optional library."""
+
 SOURCE = Path(vlkit.__file__).parent
 FILES = sorted(SOURCE.rglob("*.py"))
 MODULES = sorted(
     ".".join(("vlkit", *path.relative_to(SOURCE).with_suffix("").parts)).removesuffix(".__init__") for path in FILES
 )
-HEAVY = {"PIL", "huggingface_hub", "tokenizers", "typer", "rich", "yaml"}
+HEAVY = {"PIL", "huggingface_hub", "tokenizers", "typer", "rich", "yaml", "transformers", "timm"}
 
 PROBE = """
 import importlib, json, sys
@@ -152,6 +158,12 @@ def test_imports_go_down(path: Path) -> None:
 def test_libraries_are_imported_only_where_they_belong(path: Path) -> None:
     used = {module.partition(".")[0] for module in imports(path)} & ONLY_IN.keys()
     assert {library for library in used if not relative(path).startswith(ONLY_IN[library] or ("no file",))} == set()
+
+
+@pytest.mark.parametrize("path", FILES, ids=relative)
+def test_only_adapters_load_optional_libraries(path: Path) -> None:
+    loads = any(module.startswith("vlkit.foreign") for module in imports(path))
+    assert not loads or relative(path).startswith(ADAPTERS)
 
 
 def test_imports_are_found_in_functions_and_left_out_for_types(tmp_path: Path) -> None:

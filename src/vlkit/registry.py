@@ -41,6 +41,7 @@ class Registry(Generic[ConfigT, PartT]):
         self._configs: dict[str, type[ConfigT]] = {}
         self._parts: dict[type[ConfigT], Callable[..., PartT]] = {}
         self._plugins_loaded = False
+        self._in_schema = False  # a part that holds another of its kind: in its schema that one is named by its tag
 
     def register(
         self, config_class: type[ConfigT], *, replace: bool = False
@@ -137,7 +138,13 @@ class Registry(Generic[ConfigT, PartT]):
     def __get_pydantic_json_schema__(
         self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        return {"oneOf": [handler(self[tag].__pydantic_core_schema__) for tag in self]}
+        if self._in_schema:
+            return {"type": "object", "properties": {"type": {"enum": list(self)}}, "required": ["type"]}
+        self._in_schema = True
+        try:
+            return {"oneOf": [handler(self[tag].__pydantic_core_schema__) for tag in self]}
+        finally:
+            self._in_schema = False
 
     def _validate(self, value: Any) -> ConfigT:
         if isinstance(value, self.base):
