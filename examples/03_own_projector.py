@@ -14,6 +14,7 @@ class GatedConfig(ProjectorConfig):
 
     type: Literal["gated"] = "gated"
     use_bias: bool = True
+    """Whether both layers have biases."""
 
 
 @projectors.register(GatedConfig)

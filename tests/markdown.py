@@ -19,6 +19,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from tests.torchvision_operators import declare_missing_operators
 from vlkit.cache import cache_policies
 from vlkit.decoders import decoders
 from vlkit.encoders import encoders
@@ -31,6 +32,7 @@ REASONS = ("needs the hub", "needs a GPU")
 """Why a block may be left out; it says so in a comment directly above: `<!-- not run: needs the hub -->`."""
 SHELLS = ("bash", "console")
 FENCE = re.compile(r"^```(\w*)(.*?)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+EXTRAS = re.compile(r'pip install "vlkit\[([\w,]+)\]"')
 COMMENT = re.compile(r"<!-- (.*?) -->\n\Z")
 SNIPPET = re.compile(r'^--8<-- "(?P<path>[^":]+)"$')
 
@@ -146,6 +148,13 @@ def fresh_registries() -> Iterator[None]:
         yield
 
 
+def require_extras(text: str) -> None:
+    """Skip the test unless there are the optional libraries that a page or an example says it needs."""
+    for names in EXTRAS.findall(text):
+        for name in {"timm", "transformers"}.intersection(names.split(",")):
+            pytest.importorskip(name)
+
+
 def prepare(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     """Let a page run in a folder with nothing but a photo.jpg, with repeatable numbers and without a network."""
     monkeypatch.chdir(folder)
@@ -169,5 +178,6 @@ def rewrite(page: Path) -> None:
 
 
 if __name__ == "__main__":
+    declare_missing_operators()
     for argument in sys.argv[1:]:
         rewrite(Path(argument))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.markdown import REASONS, ROOT, blocks, prepare, run_page
+from tests.markdown import REASONS, ROOT, blocks, prepare, require_extras, run_page
 from vlkit.notation import LEGEND
 
 DOCS = ROOT / "docs"
@@ -21,6 +21,7 @@ def name(page: Path) -> str:
 def test_code_of_a_page_runs_and_prints_what_the_page_says(
     page: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    require_extras(page.read_text(encoding="utf-8"))
     prepare(monkeypatch, tmp_path)
     run_page(page)
 
@@ -35,7 +36,7 @@ def test_blocks_are_left_out_for_known_reasons_only(page: Path) -> None:
         if block.is_output:
             assert block.language == "text", f"{where} is output, so its language is text"
         if block.snippet is not None:
-            assert block.snippet.is_file() and block.snippet.parent == ROOT / "examples", f"{where} shows no example"
+            assert block.snippet.is_file() and block.snippet.is_relative_to(ROOT / "examples"), f"{where}: no example"
 
 
 @pytest.mark.parametrize("page", [*PAGES, ROOT / "README.md"], ids=name)

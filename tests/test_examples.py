@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.markdown import ROOT, blocks, fresh_registries, prepare
+from tests.markdown import ROOT, blocks, fresh_registries, prepare, require_extras
 
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 
@@ -14,6 +14,7 @@ EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 def test_example_runs_and_says_something(
     example: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    require_extras(example.read_text(encoding="utf-8"))
     prepare(monkeypatch, tmp_path)
     with fresh_registries():
         runpy.run_path(str(example), run_name="__main__")

@@ -17,7 +17,7 @@ from vlkit.errors import InputError, ShapeError
 from vlkit.models.deepseek_vl2.model import DeepseekVLV2
 
 STEPS = 5
-policies = st.sampled_from(["resident", "offload"])
+policies = st.sampled_from(["resident", "static", "offload", "chunk_offload", "disk"])
 
 
 def plain_loop(model: DeepseekVLV2, batch: dict[str, Tensor], ends: tuple[int, ...]) -> Tensor:
@@ -100,10 +100,30 @@ def test_a_cache_holds_the_samples_of_the_prompt_or_is_reordered(cached: int, as
     assert torch.equal(ids, model.generate(input_ids=prompt.expand(asked, -1), max_new_tokens=3))
 
 
-def with_more_text(batch: dict[str, Tensor], count: int) -> dict[str, Tensor]:
+@given(cases(), st.data(), st.integers(1, 3), policies, st.integers(1, 9))
+def test_many_questions_go_on_from_one_document(
+    case: Case, data: st.DataObject, questions: int, policy: str, chunk_size: int
+) -> None:
+    """The document is run and kept once; each fork answers as if it had been run for it alone."""
+    rows = len(case.batch["input_ids"])
+    document = case.model.incremental_prefilling(**case.batch, cache=policy, chunk_size=chunk_size)
+    held, settings = cache_of(document).nbytes, {"max_new_tokens": STEPS, "eos_token_id": ()}
+    for number in range(questions):
+        prompt = with_more_text(case.batch, data.draw(st.integers(1, 3)), first=4 + 5 * number)
+        fork = cache_of(document).fork()
+        found = case.model.generate(**prompt, **settings, cache=fork, chunk_size=chunk_size)
+        assert torch.equal(found, case.model.generate(**prompt, **settings))
+    together = {name: values.repeat_interleave(2, dim=0) for name, values in prompt.items()}
+    fork = cache_of(document).fork(copies=2)
+    assert torch.equal(case.model.generate(**together, **settings, cache=fork), found.repeat_interleave(2, dim=0))
+    assert cache_of(document).nbytes == held
+    assert len(fork.layers[0].tensors[0]) == 2 * rows
+
+
+def with_more_text(batch: dict[str, Tensor], count: int, *, first: int = 4) -> dict[str, Tensor]:
     rows = len(batch["input_ids"])
     more = {
-        "input_ids": torch.arange(4, 4 + count).expand(rows, -1),
+        "input_ids": torch.arange(first, first + count).expand(rows, -1),
         "attention_mask": torch.ones(rows, count, dtype=torch.bool),
         "images_seq_mask": torch.zeros(rows, count, dtype=torch.bool),
     }

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 import vlkit
 from tests.parity import recorded
+from vlkit.cache import KVCache, Static
 
 pytestmark = [
     pytest.mark.gpu,
@@ -50,3 +52,79 @@ def test_offloaded_layers_live_on_the_host(model: vlkit.VLM, inputs: dict[str, t
     out = model.incremental_prefilling(**inputs, chunk_size=7, cache="offload")
     assert out.cache is not None
     assert {tensor.device.type for layer in out.cache.layers for tensor in layer.tensors} == {"cpu"}
+
+
+LOSSLESS = {
+    "offload": "offload",
+    "offload, one layer": {"type": "offload", "on_device": 1},
+    "chunk_offload": "chunk_offload",
+    "disk": "disk",
+    "static": "static",
+}
+
+
+@pytest.mark.parametrize("policy", LOSSLESS.values(), ids=LOSSLESS)
+@pytest.mark.parametrize("preset", ["mini", "mini-dense"])
+@torch.no_grad()
+def test_every_lossless_policy_is_resident_bit_for_bit_over_many_steps(preset: str, policy: Any) -> None:
+    """Long enough for copies on another stream to come too late, if nothing waited for them."""
+    decoder = vlkit.build(preset, device="cuda", dtype=torch.bfloat16).eval().decoder
+    x_BTD = torch.randn(3, 900, decoder.dim, device="cuda", dtype=torch.bfloat16)
+    caches = [decoder.new_cache(policy), decoder.new_cache()]
+    for chunk in x_BTD.split([400, 300, *[1] * 200], dim=1):
+        assert torch.equal(*(decoder(chunk, cache=cache).x_BTD for cache in caches))
+    for cache in caches:
+        cache.reorder(torch.tensor([2, 0, 0, 1]))
+        cache.crop(650)
+    forks = [cache.fork(2) for cache in caches]
+    for pair, rows in ((caches, 4), (forks, 8), (caches, 4)):
+        x = torch.randn(rows, 3, decoder.dim, device="cuda", dtype=torch.bfloat16)
+        assert torch.equal(*(decoder(x, cache=cache).x_BTD for cache in pair))
+
+
+@pytest.mark.parametrize("size", [1, 2])
+@torch.no_grad()
+def test_offload_keeps_the_device_free_while_the_context_grows(size: int) -> None:
+    cache = KVCache(24, {"type": "offload", "on_device": size})
+    cache.device, before = torch.device("cuda", torch.cuda.current_device()), torch.cuda.memory_allocated()
+    for _ in range(8):
+        cache.extend_mask(512, None, batch=1)
+        for index, layer in enumerate(cache.layers):
+            torch.cuda.reset_peak_memory_stats()
+            cache.policy.before_layer(cache, index)
+            layer.append(torch.randn(1, 512, 1024, device="cuda"))
+            cache.policy.after_layer(cache, index)
+            bound = (size + 1) * cache.nbytes // 24 + 2 * 512 * 1024 * 4
+            assert torch.cuda.max_memory_allocated() - before <= bound
+    assert torch.cuda.memory_allocated() == before
+    stores = [store for layer in cache.layers for store in layer.stores]
+    assert all(buffer.is_pinned() for store in stores for buffer in store.buffers)
+
+
+@torch.no_grad()
+def test_a_quantized_cache_is_near_on_cuda_and_the_same_wherever_it_is_kept() -> None:
+    decoder = vlkit.build("mini", device="cuda").eval().decoder
+    x_BTD = torch.randn(2, 300, decoder.dim, device="cuda")
+    exact = decoder(x_BTD, cache=decoder.new_cache()).x_BTD
+    for dtype in ("int8", "int4", "fp8"):
+        places = [{"type": "quantized", "dtype": dtype, "store": store} for store in ("resident", "offload", "disk")]
+        found = [decoder(x_BTD, cache=decoder.new_cache(place)).x_BTD for place in places]
+        assert torch.equal(found[0], found[1])
+        assert torch.equal(found[0], found[2])
+        assert (found[0] - exact).square().mean().sqrt() < 0.2 * exact.square().mean().sqrt()
+
+
+@torch.no_grad()
+def test_static_buffers_on_cuda_stay_where_they_are() -> None:
+    decoder = vlkit.build("mini", device="cuda").eval().decoder
+    cache = decoder.new_cache({"type": "static", "capacity": 300})
+    assert isinstance(cache.policy, Static)
+    seen = set()
+    for count in (10, 1, 200):
+        decoder(torch.randn(1, count, decoder.dim, device="cuda"), cache=cache)
+        length = cache.policy.length_tensor(cache)
+        assert length.is_cuda
+        assert length.item() == cache.length
+        stores = [store for layer in cache.layers for store in layer.stores]
+        seen.add((length.data_ptr(), *(buffer.data_ptr() for store in stores for buffer in store.buffers)))
+    assert len(seen) == 1

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import runpy
 import tempfile
 from pathlib import Path
 
@@ -94,6 +97,14 @@ def layout_picture(config: vlkit.VLMConfig, title: str) -> Image.Image:
     return draw_layout(picture, config.tiling(picture.size), config.layout, config.grid, title=title, scale=1)
 
 
+def comparison_picture() -> Image.Image:
+    """What `examples/10_compare_assemblies.py` draws, at half its size."""
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder), contextlib.redirect_stdout(io.StringIO()):
+        runpy.run_path(str(ROOT / "examples" / "10_compare_assemblies.py"))
+        with Image.open("comparison.png") as opened:
+            return opened.resize((opened.width // 2, opened.height // 2), Image.Resampling.LANCZOS)
+
+
 def main() -> None:
     """Write all pictures."""
     (ASSETS / "token-path.svg").write_text(token_path(), encoding="utf-8")
@@ -102,6 +113,7 @@ def main() -> None:
         "demo": demo_picture(),
         "layout-2d": layout_picture(mini, "The 2D layout"),
         "layout-1d": layout_picture(mini.replace(layout=Layout1DConfig()), "The 1D layout"),
+        "comparison": comparison_picture(),
     }
     for name, picture in pictures.items():
         picture.quantize(128).save(ASSETS / f"{name}.png", optimize=True)

@@ -75,6 +75,7 @@ def prefill(
     model.decoder.require_context(total)
     kv_cache = model.open_cache(cache)
     _require_rows(kv_cache, positions[0])
+    kv_cache.require_room(total)
     if kv_cache.length >= total:
         kv_cache.crop(total - 1)
     past = kv_cache.length

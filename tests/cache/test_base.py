@@ -1,6 +1,6 @@
-"""A layer's cache is a concatenation that grows, shrinks and is reordered; a cache also knows the padding."""
+"""A cache keeps its layers and the padding together, and can be forked without a copy."""
 
-from itertools import permutations
+import weakref
 from typing import Any
 
 import pytest
@@ -9,80 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from tests.strategies import normal, seeds
-from vlkit.cache import KVCache, LayerCache
-from vlkit.errors import ConfigError, RegistryError, ShapeError
-
-MODES: dict[str, Any] = {"training": torch.enable_grad, "no_grad": torch.no_grad, "inference": torch.inference_mode}
-
-appends = st.tuples(st.just("append"), st.sampled_from([1, 2, 3, 200, 256, 300]), st.sampled_from(sorted(MODES)))
-crops = st.tuples(st.just("crop"), st.integers(0, 400), st.none())
-reorders = st.tuples(st.just("reorder"), st.lists(st.integers(0, 1), min_size=2, max_size=2), st.none())
-
-
-@given(st.lists(st.one_of(appends, crops, reorders), max_size=8), seeds)
-def test_append_crop_and_reorder_are_what_concatenation_gives(steps: list[tuple[str, Any, str]], seed: int) -> None:
-    cache, expected = LayerCache(), [torch.zeros(2, 3, 0, 2), torch.zeros(2, 0, 1)]
-    for number, (what, argument, mode) in enumerate(steps):
-        if what == "append":
-            with MODES[mode]():
-                new = [normal(seed + number, *t.shape[:-2], argument, t.shape[-1]).float() for t in expected]
-                returned = cache.append(*(tensor.requires_grad_(mode == "training") for tensor in new))
-            expected = [torch.cat(pair, dim=-2) for pair in zip(expected, new, strict=True)]
-            assert all(torch.equal(a, b) for a, b in zip(returned, expected, strict=True))
-        elif what == "crop":
-            cache.crop(argument)
-            expected = [tensor[..., :argument, :] for tensor in expected]
-        else:
-            cache.reorder(torch.tensor(argument))
-            expected = [tensor[argument] for tensor in expected]
-        assert cache.length == expected[0].shape[-2]
-        assert all(torch.equal(a, b) for a, b in zip(cache.tensors, expected, strict=bool(cache.length)))
-
-
-@given(st.integers(0, 600), st.sampled_from([torch.bfloat16, torch.float64]))
-def test_memory_is_what_is_held_up_to_one_block_of_256_positions(length: int, dtype: torch.dtype) -> None:
-    cache, per_position = LayerCache(), 2 * (3 * 5 + 7) * dtype.itemsize
-    for _ in range(length // 100):
-        with torch.no_grad():
-            cache.append(torch.zeros(2, 3, 100, 5, dtype=dtype), torch.zeros(2, 100, 7, dtype=dtype))
-    assert cache.nbytes == -(-cache.length // 256) * 256 * per_position
-
-
-def test_appending_to_a_block_moves_nothing() -> None:
-    cache = LayerCache()
-    with torch.no_grad():
-        first = cache.append(torch.ones(1, 4, 2))[0]
-        second = cache.append(torch.ones(1, 1, 2))[0]
-    assert first.data_ptr() == second.data_ptr()
-
-
-@pytest.mark.parametrize("shorten", [False, True])
-@pytest.mark.parametrize("earlier", [0, 2])
-def test_a_later_append_leaves_recorded_gradients_alone(earlier: int, shorten: bool) -> None:
-    cache, query = LayerCache(), torch.randn(1, 1, 2, requires_grad=True)
-    with torch.no_grad():
-        cache.append(torch.randn(1, earlier, 2))
-    keys = cache.append(torch.randn(1, 3, 2))[0]
-    scores = query @ keys.mT
-    if shorten:
-        cache.crop(1)
-        with torch.no_grad():
-            cache.append(torch.randn(1, 1, 2))
-    cache.append(torch.randn(1, 1, 2))
-    scores.sum().backward()
-    assert query.grad is not None
-    torch.testing.assert_close(query.grad, keys.sum(dim=1, keepdim=True))
-
-
-@pytest.mark.parametrize("modes", list(permutations(MODES, 2)), ids="-then-".join)
-def test_a_cache_goes_on_in_another_mode(modes: tuple[str, str]) -> None:
-    cache, parts = LayerCache(), []
-    for mode in (*modes, modes[0]):
-        with MODES[mode]():
-            parts.append(torch.randn(1, 2, 3))
-            found = cache.append(parts[-1])[0]
-    assert torch.equal(found, torch.cat(parts, dim=1))
+from tests.cache.kinds import LOSSLESS, ROUNDED
+from vlkit.cache import KVCache
+from vlkit.errors import ShapeError
 
 
 def test_a_crop_to_less_than_nothing_is_refused() -> None:
@@ -154,14 +83,102 @@ def test_masks_of_another_shape_are_refused(shape: tuple[int, ...]) -> None:
         cache.extend_mask(1, torch.ones(shape), batch=2)
 
 
-def test_a_policy_is_a_tag_a_mapping_or_a_config() -> None:
-    for policy in ("offload", {"type": "offload"}, KVCache(1, "offload").policy.config):
-        assert KVCache(1, policy).policy.config.type == "offload"
-    with pytest.raises(RegistryError, match="did you mean 'resident'"):
-        KVCache(1, "residnt")
-    with pytest.raises(ConfigError, match="no field"):
-        KVCache(1, {"type": "resident", "blocks": 2})
-
-
 def test_an_empty_cache_is_no_position_and_no_byte() -> None:
     assert (KVCache(3).length, KVCache(3).nbytes, KVCache(0).length) == (0, 0, 0)
+
+
+def test_length_is_that_of_the_shortest_layer_and_samples_those_of_the_batch() -> None:
+    cache = KVCache(2)
+    assert cache.samples == 0
+    fill(cache, 3)
+    cache.layers[1].append(torch.zeros(2, 2, 1))
+    assert (cache.length, cache.samples) == (3, 2)
+    assert cache.extend_mask(2, None, batch=2) is None
+    assert (cache.arriving, [layer.length for layer in cache.layers]) == (2, [3, 3])
+
+
+SHARING = {name: policy for name, policy in LOSSLESS.items() if name != "static"} | ROUNDED
+
+
+@pytest.mark.parametrize("policy", SHARING.values(), ids=SHARING)
+@torch.no_grad()
+def test_many_questions_hold_one_document_in_one_place(policy: Any) -> None:
+    """Bytes are counted once for each storage that any of the caches refers to."""
+    questions = 8
+
+    def held(*caches: KVCache) -> int:
+        tensors = [t for c in caches for layer in c.layers for store in layer.stores for t in store.buffers]
+        tensors += [tensor for c in caches for layer in c.layers for tensor in layer.kept()[1]]
+        return sum({t.untyped_storage()._cdata: t.nbytes for t in tensors}.values())
+
+    cache = KVCache(2, policy)
+    for layer in cache.layers:
+        layer.append(torch.randn(1, 3000, 16))
+    alone = held(cache)
+    forks = [cache.fork() for _ in range(questions)]
+    assert held(cache, *forks) == alone
+    batch = cache.fork(copies=questions)
+    assert batch.samples == questions
+    for fork in [*forks, batch]:
+        for layer in fork.layers:
+            layer.append(torch.randn(fork.samples, 5, 16))
+    own = [fork.nbytes - fork.shared_nbytes for fork in [*forks, batch]]
+    assert held(cache, *forks, batch) <= alone + sum(own)
+    assert max(own[:-1]) < alone / 10
+    assert own[-1] < questions * alone / 10
+    assert all(fork.shared_nbytes == batch.shared_nbytes == cache.shared_nbytes > 0 for fork in forks)
+    batch.reorder(torch.tensor([3, 3, 0]))
+    assert (batch.samples, batch.shared_nbytes) == (3, cache.shared_nbytes)
+
+
+@pytest.mark.parametrize("policy", LOSSLESS.values(), ids=LOSSLESS)
+@torch.no_grad()
+def test_what_forks_share_is_freed_with_the_last_of_them(policy: Any) -> None:
+    cache = KVCache(1, policy)
+    cache.layers[0].append(torch.randn(1, 4, 2))
+    shared = weakref.ref(cache.layers[0].stores[0].buffers[0].untyped_storage())
+    forks = [cache.fork(), cache.fork().fork(2)]
+    del cache
+    assert (shared() is None) == (policy == LOSSLESS["static"])
+    while forks:
+        forks.pop()
+    assert shared() is None
+
+
+@torch.no_grad()
+def test_a_static_fork_has_buffers_of_its_own() -> None:
+    cache = KVCache(1, {"type": "static", "capacity": 10})
+    cache.layers[0].append(torch.ones(1, 4, 2))
+    fork = cache.fork(2)
+    fork.layers[0].append(torch.zeros(2, 6, 2))
+    assert cache.shared_nbytes == fork.shared_nbytes == 0
+    assert torch.equal(cache.layers[0].tensors[0], torch.ones(1, 4, 2))
+    assert fork.layers[0].tensors[0].sum() == 2 * 4 * 2
+
+
+def test_a_fork_takes_the_padding_along() -> None:
+    cache = KVCache(1)
+    cache.extend_mask(2, torch.tensor([[0, 1], [1, 1]]), batch=2)
+    fill(cache, 2)
+    fork = cache.fork(2)
+    assert fork.mask_BS is not None
+    assert fork.mask_BS.tolist() == [[False, True], [False, True], [True, True], [True, True]]
+    cache.extend_mask(1, torch.tensor([[0], [0]]), batch=2)
+    assert fork.mask_BS.shape == (4, 2)
+    with pytest.raises(ShapeError, match="0 copies of each sample"):
+        cache.fork(0)
+
+
+def test_a_fork_of_an_empty_cache_is_an_empty_cache() -> None:
+    fork = KVCache(2, "offload").fork(3)
+    assert (fork.length, fork.samples, fork.nbytes) == (0, 0, 0)
+    assert fork.policy.config.type == "offload"
+
+
+def test_gradients_go_through_a_fork() -> None:
+    cache, x = KVCache(1), torch.randn(1, 3, 2, requires_grad=True)
+    cache.layers[0].append(x)
+    found = cache.fork(2).layers[0].append(torch.zeros(2, 1, 2))[0]
+    found.sum().backward()
+    assert x.grad is not None
+    assert torch.equal(x.grad, torch.full((1, 3, 2), 2.0))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from safetensors.torch import load, save_file
 
 from tests.checkpoint.small import official
-from vlkit.checkpoint.header import DTYPES, read_header, render_header
+from vlkit.checkpoint.header import DTYPES, read_header, read_metadata, render_header
 from vlkit.errors import CheckpointError
 
 
@@ -54,6 +54,18 @@ def test_the_reference_reads_our_headers(tensors: dict[str, tuple[str, list[int]
     size = sum(dtype.itemsize * torch.Size(shape).numel() for dtype, shape in sized.values())
     read = load(header + bytes(size))
     assert {name: (tensor.dtype, tuple(tensor.shape)) for name, tensor in read.items()} == sized
+
+
+@given(st.none() | st.dictionaries(st.text(max_size=4), st.text(max_size=4), max_size=2))
+def test_what_a_file_says_about_itself_is_read(
+    tmp_path_factory: pytest.TempPathFactory, metadata: dict[str, str] | None
+) -> None:
+    path = tmp_path_factory.mktemp("header") / "m.safetensors"
+    save_file({"a": torch.zeros(2)}, path, metadata=metadata)
+    assert read_metadata(path) == (metadata or {})
+    write(path, {"__metadata__": {"number": 3}})
+    with pytest.raises(CheckpointError, match="its metadata are no texts"):
+        read_metadata(path)
 
 
 @given(cut=st.integers(1, 400))

@@ -6,7 +6,7 @@ import torch
 import vlkit
 from tests.description.live_bytes import LiveBytes
 from tests.description.pictures import picture_inputs
-from vlkit.cache import OffloadConfig
+from vlkit.cache import OffloadConfig, StaticConfig
 from vlkit.decoders import DeepseekV2Config, MHAConfig, MLAConfig, MoEConfig, decoders
 from vlkit.description import describe
 from vlkit.encoders import SigLIP, SigLIPConfig
@@ -33,12 +33,27 @@ def test_cache_reserves_the_bytes_that_are_told(name: str, new_tokens: int) -> N
     assert (cache.length, cache.nbytes) == (told.context.positions, told.memory.cache)
 
 
-def test_offload_keeps_one_layer_on_the_device() -> None:
+def test_offload_keeps_two_layers_on_the_device() -> None:
     resident, offload = (describe(MINI, prompt_tokens=99, cache=policy).memory for policy in ("resident", "offload"))
     assert resident.cache == resident.cache_on_device == offload.cache
-    assert resident.cache is not None and offload.cache_on_device == resident.cache // MINI.decoder.num_layers
+    assert resident.cache is not None and offload.cache_on_device == 2 * resident.cache // MINI.decoder.num_layers
     assert describe(MINI, prompt_tokens=99, cache=OffloadConfig()).memory == offload
     assert "of it on the device" in str(describe(MINI, prompt_tokens=99, cache="offload"))
+
+
+def test_a_quantized_cache_adds_the_layer_that_is_read_back() -> None:
+    small = vlkit.presets["deepseek-vl2-small"]
+    resident, quantized = (describe(small, prompt_tokens=3000, cache=name).memory for name in ("resident", "quantized"))
+    positions = 3000 + 63
+    assert (quantized.cache_per_token, quantized.cache) == (27 * 594, 27 * 594 * 3072)
+    assert resident.peak is not None and quantized.peak is not None and resident.cache is not None
+    assert resident.peak - quantized.peak == resident.cache - 27 * 594 * 3072 - positions * 576 * 2
+
+
+def test_more_positions_than_a_static_cache_has_are_told() -> None:
+    told = describe(MINI, prompt_tokens=30, new_tokens=11, cache=StaticConfig(capacity=39))
+    assert "40 positions exceed the 39 of the cache 'static'" in " ".join(told.warnings)
+    assert describe(MINI, prompt_tokens=30, new_tokens=11, cache=StaticConfig(capacity=40)).warnings == ()
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])

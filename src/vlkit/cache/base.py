@@ -1,4 +1,4 @@
-"""The KV cache: a list of layer caches, and the policy that decides where they live."""
+"""The KV cache: a list of layer caches, and the policy that decides where and how they are kept."""
 
 from __future__ import annotations
 
@@ -9,86 +9,59 @@ import torch
 from pydantic import SerializeAsAny
 from torch import Tensor
 
+from vlkit.cache.layer import LayerCache
+from vlkit.cache.store import Store, in_blocks, require_capacity
 from vlkit.config import Config
 from vlkit.errors import ShapeError
 from vlkit.registry import Registry
 
-BLOCK = 256
-
-
-class LayerCache:
-    """Tensors of one layer that grow along their second-to-last dimension, the positions.
-
-    Memory is taken in blocks of 256 positions, so that appending a token copies only that token. While gradients are
-    recorded every append copies instead, because the backward pass needs the earlier positions as they were.
-    """
-
-    def __init__(self) -> None:
-        self.length = 0
-        self._buffers: tuple[Tensor, ...] = ()
-        self._writable = False
-
-    def append(self, *new: Tensor) -> tuple[Tensor, ...]:
-        """Add tensors float[B, ..., T, width]; returns all S positions, float[B, ..., S, width]."""
-        past, start = self.tensors, self.length
-        self.length += new[0].shape[-2]
-        if torch.is_grad_enabled():
-            self._buffers = tuple(torch.cat(pair, dim=-2) for pair in zip(past, new, strict=True)) if start else new
-            self._writable = False
-            return self._buffers
-        self._reserve(new, start)
-        for buffer, tensor in zip(self._buffers, new, strict=True):
-            buffer[..., start : self.length, :] = tensor
-        return self.tensors
-
-    @property
-    def tensors(self) -> tuple[Tensor, ...]:
-        """Views of the positions seen so far."""
-        return tuple(buffer[..., : self.length, :] for buffer in self._buffers)
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes that are reserved."""
-        return sum(buffer.numel() * buffer.element_size() for buffer in self._buffers)
-
-    def crop(self, length: int) -> None:
-        """Forget all positions from `length` on.
-
-        Raises:
-            ShapeError: if `length` is negative.
-        """
-        if length < 0:
-            raise ShapeError(f"crop to {length} positions", rule="a length is 0 or more")
-        self.length = min(self.length, length)
-
-    def reorder(self, rows: Tensor) -> None:
-        """Keep the samples `rows`, int64[B'], in that order; repeats are allowed."""
-        self._buffers = tuple(buffer.index_select(0, rows.to(buffer.device)) for buffer in self._buffers)
-
-    def to(self, device: torch.device | str) -> None:
-        """Move everything to `device`."""
-        self._buffers = tuple(buffer.to(device) for buffer in self._buffers)
-
-    def _reserve(self, new: tuple[Tensor, ...], used: int) -> None:
-        sealed = any(buffer.is_inference() for buffer in self._buffers) and not torch.is_inference_mode_enabled()
-        if self._writable and not sealed and self._buffers[0].shape[-2] >= self.length:
-            return
-        capacity = -(-self.length // BLOCK) * BLOCK
-        grown = tuple(tensor.new_empty(*tensor.shape[:-2], capacity, tensor.shape[-1]) for tensor in new)
-        for buffer, old in zip(grown, self._buffers, strict=False):
-            buffer[..., :used, :] = old[..., :used, :]
-        self._buffers, self._writable = grown, True
-
 
 class CachePolicyConfig(Config):
-    """Base of cache policy configs."""
+    """Base of cache policy configs: says without tensors what a cache takes.
+
+    `vectors` below are what a decoder keeps per token: how many vectors of each width, over all layers.
+    """
 
     type: str
     """Tag of the policy."""
 
+    @property
+    def lossless(self) -> bool:
+        """Whether what is read is what was appended, bit for bit."""
+        return True
+
+    @property
+    def most_positions(self) -> int | None:
+        """Longest sequence; None: no limit."""
+        return None
+
+    def reserved(self, positions: int) -> int:
+        """Positions that memory is reserved for when there are so many."""
+        return in_blocks(positions)
+
+    def device_layers(self, layers: int) -> int:
+        """Most layers that are on the device at once."""
+        return layers
+
+    def token_bytes(self, vectors: Mapping[int, int], itemsize: int) -> int:
+        """Bytes that one position takes where it is kept, over all layers."""
+        return sum(count * width * itemsize for width, count in vectors.items())
+
+    def cache_bytes(self, vectors: Mapping[int, int], itemsize: int, *, positions: int) -> int:
+        """Bytes that one sample's positions reserve, wherever they are: what `KVCache.nbytes` will say."""
+        return self.reserved(positions) * self.token_bytes(vectors, itemsize)
+
+    def device_bytes(self, vectors: Mapping[int, int], itemsize: int, *, positions: int, layers: int) -> int:
+        """Most of these bytes that are on the device at once."""
+        return self.cache_bytes(vectors, itemsize, positions=positions) * self.device_layers(layers) // max(layers, 1)
+
+    def scratch_bytes(self, vectors: Mapping[int, int], itemsize: int, *, positions: int, layers: int) -> int:
+        """Bytes on the device beside them while a layer is read."""
+        return 0
+
 
 class CachePolicy:
-    """Decides where layer caches live; attention never hears of it.
+    """Decides where and how layers are kept; attention never hears of it.
 
     Subclasses override what they need. The law: every lossless policy gives the same logits, bit for bit.
     """
@@ -96,23 +69,31 @@ class CachePolicy:
     def __init__(self, config: CachePolicyConfig) -> None:
         self.config = config
 
+    def new_store(self) -> Store:
+        """Place for the positions of one layer."""
+        return Store()
+
     def new_layer(self) -> LayerCache:
         """Empty cache of one layer."""
-        return LayerCache()
+        return LayerCache(self.new_store)
 
     def before_layer(self, cache: KVCache, index: int) -> None:
         """Called before layer `index` runs."""
 
     def after_layer(self, cache: KVCache, index: int) -> None:
-        """Called after layer `index` has run."""
+        """Called after layer `index` has run, but not if it failed."""
 
 
 cache_policies: Registry[CachePolicyConfig, CachePolicy] = Registry(
     "cache_policies",
     CachePolicyConfig,
     homes={
-        "resident": "vlkit.cache.policies",
-        "offload": "vlkit.cache.policies",
+        "chunk_offload": "vlkit.cache.chunk_offload",
+        "disk": "vlkit.cache.disk",
+        "offload": "vlkit.cache.offload",
+        "quantized": "vlkit.cache.quantized",
+        "resident": "vlkit.cache.resident",
+        "static": "vlkit.cache.static",
     },
 )
 AnyCachePolicy = Annotated[SerializeAsAny[CachePolicyConfig], cache_policies]
@@ -121,6 +102,9 @@ AnyCachePolicy = Annotated[SerializeAsAny[CachePolicyConfig], cache_policies]
 
 class KVCache:
     """What attention keeps of the positions seen so far.
+
+    After a pass that failed, `crop` to the length before it; what single layers have beyond the others is cut off by
+    the next pass in any case.
 
     Args:
         num_layers: layers of the decoder.
@@ -132,43 +116,72 @@ class KVCache:
         self.layers = [self.policy.new_layer() for _ in range(num_layers)]
         self.mask_BS: Tensor | None = None
         self.device: torch.device = torch.device("cpu")
+        self.arriving = 0
+        """New positions T of the pass that runs, or ran last."""
 
     @property
     def length(self) -> int:
-        """Positions S seen so far."""
-        return self.layers[-1].length if self.layers else 0
+        """Positions S that all layers have seen so far."""
+        return min((layer.length for layer in self.layers), default=0)
+
+    @property
+    def samples(self) -> int:
+        """Samples B; 0 while there are no positions."""
+        return self.layers[0].samples if self.layers else 0
 
     @property
     def nbytes(self) -> int:
-        """Bytes that all layers reserve, wherever they live."""
+        """Bytes that all layers reserve, wherever they are, those shared with forks included."""
         return sum(layer.nbytes for layer in self.layers)
 
+    @property
+    def shared_nbytes(self) -> int:
+        """Bytes of positions that this cache and forks hold together, in one place."""
+        return sum(layer.shared_nbytes for layer in self.layers)
+
+    def require_room(self, positions: int) -> None:
+        """Refuse what the policy has no room for, before any of it runs.
+
+        Raises:
+            ContextLengthError: if there would be more positions in all than it takes.
+        """
+        most = self.policy.config.most_positions
+        if most is not None:
+            require_capacity(positions, most)
+
     def extend_mask(self, new: int, mask: Tensor | None, *, batch: int) -> Tensor | None:
-        """Note which of the next T positions are padding, and return bool[B, S] for all; None if none is padding.
+        """Begin a pass: note which of the next T positions are padding.
 
         Args:
             new: number T of positions about to be appended.
             mask: bool[B, T] of the new ones or bool[B, S] of all; None: no padding.
             batch: number B of samples.
 
+        Returns:
+            bool[B, S] for all positions; None if none is padding.
+
         Raises:
             ShapeError: if the mask has neither length, or another batch.
         """
-        seen = self.length + new
+        past = self.length
+        seen = past + new
         if mask is not None and tuple(mask.shape) not in ((batch, new), (batch, seen)):
             raise ShapeError(
-                f"attention_mask of shape {list(mask.shape)} with {self.length} cached and {new} new positions",
+                f"attention_mask of shape {list(mask.shape)} with {past} cached and {new} new positions",
                 rule=f"it covers the new positions [{batch}, {new}] or all of them [{batch}, {seen}]",
             )
+        if any(layer.length != past for layer in self.layers):
+            self.crop(past)
+        self.arriving = new
         if mask is None and self.mask_BS is None:
             return None
         if mask is None or mask.shape[1] != seen:
             device = self.mask_BS.device if self.mask_BS is not None else mask.device if mask is not None else None
-            past = self.mask_BS
-            if past is None:
-                past = torch.ones(batch, self.length, dtype=torch.bool, device=device)
-            fresh = mask if mask is not None else torch.ones(batch, new, dtype=torch.bool, device=device)
-            mask = torch.cat([past[:, : self.length], fresh.bool()], dim=1)
+            seen_BS = self.mask_BS
+            if seen_BS is None:
+                seen_BS = torch.ones(batch, past, dtype=torch.bool, device=device)
+            fresh_BT = mask if mask is not None else torch.ones(batch, new, dtype=torch.bool, device=device)
+            mask = torch.cat([seen_BS[:, :past], fresh_BT.bool()], dim=1)
         self.mask_BS = mask.bool()
         return self.mask_BS
 
@@ -184,8 +197,34 @@ class KVCache:
             self.mask_BS = self.mask_BS[:, :length]
 
     def reorder(self, rows: Tensor) -> None:
-        """Keep the samples `rows`, int64[B'], in that order; repeats are allowed (beams, shared prefixes)."""
+        """Keep the samples `rows`, int64[B'], in that order; repeats are allowed.
+
+        Positions that are shared with forks stay shared; others are copied.
+        """
         for layer in self.layers:
             layer.reorder(rows)
         if self.mask_BS is not None:
             self.mask_BS = self.mask_BS.index_select(0, rows.to(self.mask_BS.device))
+
+    def fork(self, copies: int = 1) -> KVCache:
+        """Another cache of this policy that goes on from the same positions, without copying them.
+
+        Both then append to places of their own; what they share is freed with the last of them. While a layer
+        computes, its shared and own positions are put together in one tensor on the device. Policies whose buffers
+        cannot be divided ("static") copy instead.
+
+        Args:
+            copies: how many samples go on from each sample; those of one sample follow each other.
+
+        Raises:
+            ShapeError: if `copies` is less than 1.
+        """
+        if copies < 1:
+            raise ShapeError(f"{copies} copies of each sample", rule="there is one at least")
+        fork = KVCache(len(self.layers), self.policy.config)
+        rows = torch.arange(self.samples).repeat_interleave(copies) if copies > 1 else None
+        for ours, theirs in zip(self.layers, fork.layers):
+            ours.fork(theirs, rows)
+        fork.device, mask = self.device, self.mask_BS
+        fork.mask_BS = mask if mask is None or rows is None else mask.index_select(0, rows.to(mask.device))
+        return fork

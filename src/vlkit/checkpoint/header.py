@@ -90,21 +90,9 @@ def read_header(path: Path) -> dict[str, Entry]:
     Raises:
         CheckpointError: if the file is cut off, or its header is malformed or does not describe the file's bytes.
     """
-    with _open(path) as file:
-        weights, size = WeightFile(path, _stamp(file)), os.fstat(file.fileno()).st_size
-        length = int.from_bytes(file.read(8), "little")
-        if size < 8 or length > min(size - 8, MAX_HEADER_BYTES):
-            raise _damaged(path, f"it has {size} bytes and announces a header of {length}")
-        text = file.read(length)
-    try:
-        header = json.loads(text.decode(), object_pairs_hook=_without_duplicates)
-    except (ValueError, RecursionError) as error:
-        raise _damaged(path, f"its header is not JSON: {error}") from None
-    if not isinstance(header, dict):
-        raise _damaged(path, f"its header is a {type(header).__name__}")
+    weights, header, end, size = _parse(path)
     header.pop("__metadata__", None)
-    entries = {name: _entry(weights, name, fields, 8 + length) for name, fields in header.items()}
-    end = 8 + length
+    entries = {name: _entry(weights, name, fields, end) for name, fields in header.items()}
     for name, entry in sorted(entries.items(), key=lambda item: (item[1].start, item[1].stop)):
         if entry.start != end:
             raise _damaged(path, f"{name!r} begins at byte {entry.start}, the tensor before it ends at {end}")
@@ -112,6 +100,18 @@ def read_header(path: Path) -> dict[str, Entry]:
     if end != size:
         raise _damaged(path, f"its tensors end at byte {end}, the file at {size}")
     return entries
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """Texts that a safetensors file says about itself; empty if it says nothing.
+
+    Raises:
+        CheckpointError: if the file is cut off, or its header is malformed.
+    """
+    metadata = _parse(path)[1].get("__metadata__", {})
+    if not isinstance(metadata, dict) or not all(isinstance(text, str) for text in metadata.values()):
+        raise _damaged(path, "its metadata are no texts")
+    return metadata
 
 
 def render_header(tensors: Mapping[str, tuple[torch.dtype, Shape]], metadata: Mapping[str, str]) -> bytes:
@@ -125,6 +125,23 @@ def render_header(tensors: Mapping[str, tuple[torch.dtype, Shape]], metadata: Ma
     text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
     return len(text).to_bytes(8, "little") + text
+
+
+def _parse(path: Path) -> tuple[WeightFile, dict[str, Any], int, int]:
+    """The file, its header, where that ends, and the file's size."""
+    with _open(path) as file:
+        weights, size = WeightFile(path, _stamp(file)), os.fstat(file.fileno()).st_size
+        length = int.from_bytes(file.read(8), "little")
+        if size < 8 or length > min(size - 8, MAX_HEADER_BYTES):
+            raise _damaged(path, f"it has {size} bytes and announces a header of {length}")
+        text = file.read(length)
+    try:
+        header = json.loads(text.decode(), object_pairs_hook=_without_duplicates)
+    except (ValueError, RecursionError) as error:
+        raise _damaged(path, f"its header is not JSON: {error}") from None
+    if not isinstance(header, dict):
+        raise _damaged(path, f"its header is a {type(header).__name__}")
+    return weights, header, 8 + length, size
 
 
 def _entry(file: WeightFile, name: str, fields: Any, data_start: int) -> Entry:

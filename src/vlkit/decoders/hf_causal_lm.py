@@ -7,7 +7,6 @@ same for rotary positions; learned absolute ones need `position_ids` for batches
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -27,15 +26,14 @@ from vlkit.decoders.hf_model import (
     cached_vectors_of,
     facts_of,
     has_experts,
+    load_causal_lm,
     make_causal_lm,
     pass_arguments,
-    text_config,
 )
-from vlkit.errors import CheckpointError, InputError, ShapeError
+from vlkit.errors import InputError, ShapeError
 from vlkit.foreign import building
-from vlkit.foreign.extras import load_extra, refusals_of
-from vlkit.foreign.hf_config import LIBRARY, check_content, read_content, require_all
-from vlkit.foreign.tables import PreciseTables
+from vlkit.foreign.hf_config import check_content
+from vlkit.foreign.tables import PreciseTables, move_tables
 
 QWEN3_0_6B: Mapping[str, Any] = {
     "model_type": "qwen3",
@@ -47,7 +45,7 @@ QWEN3_0_6B: Mapping[str, Any] = {
     "num_key_value_heads": 8,
     "head_dim": 128,
     "max_position_embeddings": 40960,
-    "rope_parameters": {"rope_type": "default", "rope_theta": 1000000},
+    "rope_theta": 1000000,
     "tie_word_embeddings": True,
     "bos_token_id": 151643,
     "eos_token_id": 151645,
@@ -114,7 +112,8 @@ class HFCausalLM(PreciseTables, Decoder):
 
     def __init__(self, config: HFCausalLMConfig, *, lm: Any = None) -> None:
         super().__init__(config)
-        self.lm: Any = building.build(lambda: make_causal_lm(config.config), precise=True) if lm is None else lm
+        self.lm: Any = building.build(lambda: make_causal_lm(config.config)) if lm is None else lm
+        self.lm.register_load_state_dict_post_hook(move_tables)
 
     @classmethod
     def from_pretrained(
@@ -134,23 +133,7 @@ class HFCausalLM(PreciseTables, Decoder):
             ConfigError: if transformers is missing or does not know the model.
             CheckpointError: if files are missing or damaged, or lack weights of the model.
         """
-        content = read_content(name_or_path, revision=revision)
-        text = text_config(content)
-        if text.model_type != content["model_type"]:
-            content = json.loads(text.to_json_string())
-        with refusals_of(LIBRARY, f"{name_or_path} cannot be loaded", error=CheckpointError):
-            lm, report = load_extra(LIBRARY).AutoModelForCausalLM.from_pretrained(
-                str(name_or_path),
-                revision=revision,
-                config=text,
-                dtype=dtype or "auto",
-                use_safetensors=True,
-                trust_remote_code=False,
-                output_loading_info=True,
-            )
-        require_all(name_or_path, report)
-        ends = {name: getattr(lm.generation_config, name) for name in ("eos_token_id", "pad_token_id")}
-        content |= {name: value for name, value in ends.items() if value is not None}
+        content, lm = load_causal_lm(name_or_path, revision=revision, dtype=dtype)
         return cls(HFCausalLMConfig(config=content), lm=lm).eval()
 
     def embed(self, input_ids: Tensor) -> Tensor:
@@ -223,7 +206,9 @@ class HFCausalLM(PreciseTables, Decoder):
             return {"position_ids": counted_BT if position_ids is None else position_ids}
         if position_ids is not None:
             raise InputError(
-                f"position_ids for {type(self.lm).__name__}", rule="this model counts positions itself", remedy="pass none"
+                f"position_ids for {type(self.lm).__name__}",
+                rule="this model counts positions itself",
+                remedy="pass none",
             )
         return {}
 

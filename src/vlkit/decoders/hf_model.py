@@ -7,6 +7,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -14,10 +15,10 @@ import torch
 from vlkit.cache.base import KVCache
 from vlkit.decoders.hf_cache import LayerSteps, keeps_keys_and_values, transformers_cache
 from vlkit.decoders.hf_head import body_name
-from vlkit.errors import ConfigError
+from vlkit.errors import CheckpointError, ConfigError
 from vlkit.foreign import building
 from vlkit.foreign.extras import load_extra, refusals_of
-from vlkit.foreign.hf_config import LIBRARY, parse_content
+from vlkit.foreign.hf_config import LIBRARY, content_of, parse_content, read_content, require_all
 
 
 class Facts(NamedTuple):
@@ -37,7 +38,8 @@ def text_config(content: Mapping[str, Any]) -> Any:
     Raises:
         ConfigError: if there is none.
     """
-    config = parse_content(content).get_text_config(decoder=True)
+    with refusals_of(LIBRARY, "config"):
+        config = parse_content(content).get_text_config(decoder=True)
     if type(config) not in load_extra(LIBRARY).MODEL_FOR_CAUSAL_LM_MAPPING:
         raise ConfigError(
             f"model_type {config.model_type!r} is no causal language model",
@@ -58,6 +60,35 @@ def make_causal_lm(content: Mapping[str, Any]) -> Any:
         return load_extra(LIBRARY).AutoModelForCausalLM.from_config(
             config, dtype=torch.get_default_dtype(), trust_remote_code=False
         )
+
+
+def load_causal_lm(
+    name_or_path: str | Path, *, revision: str | None, dtype: torch.dtype | None
+) -> tuple[dict[str, Any], Any]:
+    """Content and model of a checkpoint; its ends of text are those of `generation_config.json` if that names them.
+
+    Raises:
+        ConfigError: if transformers is missing or does not know the model.
+        CheckpointError: if files are missing or damaged, or lack weights of the model.
+    """
+    content = read_content(name_or_path, revision=revision)
+    text = text_config(content)
+    if text.model_type != content["model_type"]:
+        content = content_of(text)
+    with refusals_of(LIBRARY, f"{name_or_path} cannot be loaded", error=CheckpointError):
+        lm, report = load_extra(LIBRARY).AutoModelForCausalLM.from_pretrained(
+            str(name_or_path),
+            revision=revision,
+            config=text,
+            dtype=dtype or "auto",
+            use_safetensors=True,
+            trust_remote_code=False,
+            output_loading_info=True,
+        )
+    require_all(name_or_path, report)
+    ends = {name: getattr(lm.generation_config, name) for name in ("eos_token_id", "pad_token_id")}
+    content |= {name: value for name, value in ends.items() if value is not None}
+    return content, lm
 
 
 def facts_of(content: Mapping[str, Any]) -> Facts:
@@ -96,14 +127,14 @@ def _facts(content: str) -> Facts:
     with refusals_of(LIBRARY, f"{type(lm).__name__} cannot be a decoder"):
         _require_decoder(lm)
         embedding, config = lm.get_input_embeddings(), lm.config
-        ends, scaling = getattr(config, "eos_token_id", None), getattr(config, "rope_parameters", None) or {}
+        ends = getattr(config, "eos_token_id", None)
+        rope = getattr(config, "rope_parameters", None) or getattr(config, "rope_scaling", None) or {}
+        longest = getattr(config, "max_position_embeddings", None)
         return Facts(
             dim=embedding.embedding_dim,
             num_layers=config.num_hidden_layers,
             vocabulary=embedding.num_embeddings,
-            max_positions=None
-            if scaling.get("rope_type") == "dynamic"
-            else getattr(config, "max_position_embeddings", None),
+            max_positions=None if "dynamic" in (rope.get("rope_type"), rope.get("type")) else longest,
             stop_ids=() if ends is None else tuple(ends) if isinstance(ends, list | tuple) else (ends,),
             padding_id=getattr(config, "pad_token_id", None),
         )

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from pydantic import TypeAdapter
 
-from vlkit.cache.base import CachePolicyConfig
+from vlkit.cache.base import CachePolicyConfig, cache_policies
 from vlkit.cropping import CropFewImages
 from vlkit.description.costs import Context, Flops, Picture
 from vlkit.description.memory import Memory
@@ -118,7 +118,10 @@ def describe(
         context=context,
         flops=flops,
         memory=memory,
-        warnings=tuple(_warnings(config, pictures, context, uncut_by_default=uncut)),
+        warnings=(
+            *_warnings(config, pictures, context, uncut_by_default=uncut),
+            *_cache_warnings(cache_policies.resolve(cache), context),
+        ),
     )
 
 
@@ -144,6 +147,12 @@ def _warnings(
         yield f"{_sizes(large)}: one picture takes {tokens:,} tokens, over half of the decoder's {limit:,} positions"
     if isinstance(config.layout, Layout1DConfig):
         yield "the official code cannot build the layout '1D': only vlkit runs such a model"
+
+
+def _cache_warnings(policy: CachePolicyConfig, context: Context) -> Iterator[str]:
+    most = policy.most_positions
+    if most is not None and context.positions > most:
+        yield f"{context.positions:,} positions exceed the {most:,} of the cache {policy.type!r}: give it more capacity"
 
 
 def _sizes(pictures: Sequence[Picture]) -> str:

@@ -38,7 +38,7 @@ KINDS: dict[str, tuple[type[nn.Module], ...]] = {
     "other": (),
 }
 """Kind of a decoder's parameters by the outermost module that holds them. Shared experts are the gated MLP beside
-routed ones, the head is a linear layer of the decoder's own, and other is what nothing else names."""
+routed ones, the head is what the decoder names, or a linear layer of its own, and other is what nothing else names."""
 
 
 @dataclass(frozen=True)
@@ -100,17 +100,20 @@ def _of_decoder(decoder: Decoder) -> Parameters:
     totals: defaultdict[str, int] = defaultdict(int)
     active: defaultdict[str, int] = defaultdict(int)
     seen: set[nn.Parameter] = set()
-    for kind, parameter, share in _by_kind(decoder, "", Fraction(1)):
+    for kind, parameter, share in _by_kind(decoder, "", Fraction(1), head=decoder.head):
         if parameter not in seen:
             seen.add(parameter)
             totals[kind] += parameter.numel()
             active[kind] += int(parameter.numel() * share)
     if "head" in totals:
         active["embedding"] = 0
-    return _sum("decoder", tuple(Parameters(kind, totals[kind], active[kind]) for kind in KINDS if kind in totals))
+    used: dict[str, int | None] = {**active, "other": None} if decoder.sparse else {**active}
+    return _sum("decoder", tuple(Parameters(kind, totals[kind], used[kind]) for kind in KINDS if kind in totals))
 
 
-def _by_kind(module: nn.Module, kind: str, share: Fraction) -> Iterator[tuple[str, nn.Parameter, Fraction]]:
+def _by_kind(
+    module: nn.Module, kind: str, share: Fraction, *, head: nn.Module | None
+) -> Iterator[tuple[str, nn.Parameter, Fraction]]:
     """Kind of every parameter, and the share of it that a token uses."""
     for parameter in module.parameters(recurse=False):
         yield kind or "other", parameter, share
@@ -119,7 +122,8 @@ def _by_kind(module: nn.Module, kind: str, share: Fraction) -> Iterator[tuple[st
         if isinstance(module, MoE) and child is module.experts:
             routing = module.router.config
             part *= Fraction(routing.num_experts_per_tok, routing.n_routed_experts)
-        yield from _by_kind(child, kind or _kind_of(child, module), part)
+        named = "head" if child is head else _kind_of(child, module)
+        yield from _by_kind(child, kind or named, part, head=head)
 
 
 def _kind_of(module: nn.Module, parent: nn.Module) -> str:

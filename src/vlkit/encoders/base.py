@@ -143,6 +143,7 @@ encoders: Registry[EncoderConfig, Encoder] = Registry(
         "clip": "vlkit.encoders.clip",
         "deep_encoder": "vlkit.encoders.deep_encoder",
         "dinov2": "vlkit.encoders.dinov2",
+        "hf_vision": "vlkit.encoders.hf_vision",
         "hybrid": "vlkit.encoders.hybrid",
         "sam": "vlkit.encoders.sam",
         "siglip": "vlkit.encoders.siglip",

@@ -38,7 +38,7 @@ class MoEConfig(RouterConfig):
     """Whether balance is asked for within each sequence or only over the batch."""
     compute: Compute = "auto"
     """How the experts run: all in one kernel, tokens sorted by expert (`fused`); one after the other on sorted tokens
-    (`grouped`); the plain loop that is the reference; or `fused` where it helps, on GPUs and when compiled."""
+    (`grouped`); the plain loop that is the reference; or `fused` in bfloat16 on GPUs and when compiled."""
 
     def is_moe_layer(self, index: int) -> bool:
         """Whether layer `index` has experts."""
@@ -129,7 +129,8 @@ class Experts(nn.Module):
             )
         if self.compute != "auto":
             return self.compute
-        return "fused" if able and (x_MD.is_cuda or torch.compiler.is_compiling()) else "grouped"
+        helps = x_MD.dtype == torch.bfloat16 and (x_MD.is_cuda or torch.compiler.is_compiling())
+        return "fused" if able and helps else "grouped"
 
     def run_loop(self, x_MD: Tensor, routing: Routing, y_MD: Tensor) -> Tensor:
         """Reference: expert after expert on the tokens that chose it."""
