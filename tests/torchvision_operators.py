@@ -17,7 +17,7 @@ def declare_missing_operators() -> None:
     if importlib.util.find_spec("torchvision") is None or _library:
         return
     try:
-        import torchvision  # type: ignore[import-untyped]  # noqa: F401
+        import torchvision  # noqa: F401
     except RuntimeError:
         library = torch.library.Library("torchvision", "DEF")
         for operator in ("nms", "qnms"):

@@ -213,6 +213,6 @@ def test_a_model_of_one_s_own_can_be_handed_in() -> None:
     assert decoder.lm is lm and decoder.embed(torch.tensor([[END]])).shape == (1, 1, 32)
 
 
-@pytest.mark.parametrize("name", ["tied", "latent attention", "absolute positions"])
+@pytest.mark.parametrize("name", ["latent attention", "absolute positions"])
 def test_every_law_of_decoders_holds(name: str) -> None:
-    check_decoder(HFCausalLMConfig(config=CONTENTS[name]), skip=["compile"])
+    check_decoder(HFCausalLMConfig(config=CONTENTS[name]), skip=["compile", "export"])

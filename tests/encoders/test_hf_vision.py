@@ -226,6 +226,5 @@ def test_checkpoints_without_safetensors_or_with_too_few_weights_are_refused(tmp
         HFVision.from_pretrained(tmp_path)
 
 
-@pytest.mark.parametrize("config", [{"model_type": "siglip_vision_model", **SMALL}, NAFLEX])
-def test_every_law_of_encoders_holds(config: dict[str, Any]) -> None:
-    check_encoder(HFVisionConfig(config=config, image_size=(40, 24)), compiles=config is not NAFLEX, exports=True)
+def test_every_law_of_encoders_holds_of_patches_of_any_number() -> None:
+    check_encoder(HFVisionConfig(config=NAFLEX, image_size=(40, 24)), skip=["compile", "export"])

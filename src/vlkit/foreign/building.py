@@ -54,6 +54,10 @@ def build(make: Callable[[], Any]) -> Any:
     elif tables(module := survey(make)):
         with torch.device("cpu"), _parameters_on_meta(), _ParametersSayCPU():
             module = make()
+        for owner in module.modules():
+            for name, tensor in owner.named_buffers(recurse=False):
+                if name not in owner._non_persistent_buffers_set:
+                    owner._buffers[name] = tensor.to("meta")
     return module
 
 
