@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from vlkit.checkpoint.keymap import KeyMap
+from vlkit.decoders.deepseek_v2 import DeepseekV2Config
 from vlkit.vlm import VLM
 from vlkit.vlm_config import VLMConfig
 
@@ -40,8 +41,9 @@ class Family:
         model_class: the model.
         presets: configs by name.
         recognises: whether the content of an official config.json is of this family.
-        keymap: official names to those of a model with this config.
-        tied_head: names of a tied head; None if this config has none.
+        untied: official names to those of a model whose head is its own.
+        tied: the same where the head is the embedding, so that it is left out.
+        head: official names of head and embedding.
         processor: module and name of the processor class, which is imported when it is needed.
     """
 
@@ -49,14 +51,24 @@ class Family:
     model_class: type[VLM]
     presets: Mapping[str, Any]
     recognises: Callable[[Mapping[str, Any]], bool]
-    keymap: Callable[[Any], KeyMap]
-    tied_head: Callable[[Any], TiedHead | None]
+    untied: KeyMap
+    tied: KeyMap
+    head: TiedHead
     processor: tuple[str, str]
 
     @property
     def tag(self) -> str:
         """The `model_type` by which vlkit's own config files name the family."""
         return str(self.config_class.model_fields["model_type"].default)
+
+    def keymap(self, config: VLMConfig) -> KeyMap:
+        """Official names to those of a model with this config."""
+        return self.untied if self.tied_head(config) is None else self.tied
+
+    def tied_head(self, config: VLMConfig) -> TiedHead | None:
+        """Names of a head that is the embedding; None if it is a matrix of its own."""
+        decoder = config.decoder
+        return self.head if isinstance(decoder, DeepseekV2Config) and decoder.tie_word_embeddings else None
 
     def processor_class(self) -> type[Processor[Any]]:
         """Class of the processor."""

@@ -5,18 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from vlkit.checkpoint.keymap import KeyMap
-from vlkit.decoders.deepseek_v2 import DeepseekV2Config
 from vlkit.models.deepseek_ocr.config import DeepseekOCRConfig
 from vlkit.models.deepseek_ocr.hf_fields import WIDTH_DEFAULTS
 from vlkit.models.deepseek_ocr.keys import EMBEDDING, HEAD, KEYMAP, TIED_KEYMAP
 from vlkit.models.deepseek_ocr.model import DeepseekOCR
 from vlkit.models.deepseek_ocr.presets import presets
 from vlkit.models.family import Family, TiedHead
-
-
-def _is_tied(config: DeepseekOCRConfig) -> bool:
-    return isinstance(config.decoder, DeepseekV2Config) and config.decoder.tie_word_embeddings
 
 
 def _recognises(content: Mapping[str, Any]) -> bool:
@@ -28,21 +22,14 @@ def _recognises(content: Mapping[str, Any]) -> bool:
     return isinstance(width, Mapping) and width.keys() >= WIDTH_DEFAULTS.keys()
 
 
-def _keymap(config: DeepseekOCRConfig) -> KeyMap:
-    return TIED_KEYMAP if _is_tied(config) else KEYMAP
-
-
-def _tied_head(config: DeepseekOCRConfig) -> TiedHead | None:
-    return TiedHead(HEAD, EMBEDDING) if _is_tied(config) else None
-
-
 DEEPSEEK_OCR = Family(
     config_class=DeepseekOCRConfig,
     model_class=DeepseekOCR,
     presets=presets,
     recognises=_recognises,
-    keymap=_keymap,
-    tied_head=_tied_head,
+    untied=KEYMAP,
+    tied=TIED_KEYMAP,
+    head=TiedHead(HEAD, EMBEDDING),
     processor=("vlkit.models.deepseek_ocr.processor", "DeepseekOCRProcessor"),
 )
 """Official files whose `architectures` or vision towers are DeepSeek-OCR's."""
