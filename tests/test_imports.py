@@ -45,7 +45,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "typer": ("cli/",),
     "rich": ("cli/",),
     "transformers": ("foreign/", "encoders/hf_", "decoders/hf_"),
-    "timm": ("encoders/timm.py",),
+    "timm": ("encoders/timm",),
     "xformers": (),
     "attrdict": (),
     "numpy": (),
@@ -53,7 +53,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
 }
 """Libraries with one home, and those with none."""
 
-ADAPTERS = ("foreign/", "encoders/timm.py", "encoders/hf_", "decoders/hf_")
+ADAPTERS = ("foreign/", "encoders/timm", "encoders/hf_", "decoders/hf_")
 """The only files that may load an optional library."""
 
 SOURCE = Path(vlkit.__file__).parent

@@ -1,4 +1,4 @@
-"""Composable building blocks for vision-language models; loads and reproduces DeepSeek-VL2.
+"""Composable building blocks for vision-language models; loads and reproduces DeepSeek-VL2 and its kin.
 
 Everything here is loaded on first use, so that importing one part loads nothing else.
 """

@@ -3,6 +3,7 @@
 import gc
 import weakref
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal
 
 import pytest
@@ -176,6 +177,19 @@ def test_caches_in_turn_do_not_know_each_other_and_are_freed_at_the_end(policy: 
         assert all(ref() is None for ref in held)
     finally:
         gc.enable()
+
+
+def test_caches_in_threads_do_not_know_each_other() -> None:
+    model, inputs = decoder("grouped"), torch.randn(6, 2, 230, DIM)
+    policies = [LOSSLESS["offload"], LOSSLESS["disk"], ROUNDED["int8 on disk"]] * 2
+
+    @torch.no_grad()
+    def run(number: int) -> Tensor:
+        return logits_of(model, inputs[number], [200, *[1] * 30], model.new_cache(policies[number]))
+
+    with moved(), ThreadPoolExecutor(len(policies)) as threads:
+        together = list(threads.map(run, range(len(policies))))
+        assert all(torch.equal(found, run(number)) for number, found in enumerate(together))
 
 
 @pytest.mark.parametrize("policy", [*LOSSLESS.values(), *ROUNDED.values()], ids=[*LOSSLESS, *ROUNDED])

@@ -57,7 +57,7 @@ def options(
         bool, typer.Option("--version", help="Show the version and exit.", is_eager=True, callback=_show_version)
     ] = False,
 ) -> None:
-    """Building blocks for vision-language models; loads and runs DeepSeek-VL2."""
+    """Building blocks for vision-language models; loads and runs DeepSeek-VL2, DeepSeek-OCR and DeepSeek-VL."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")

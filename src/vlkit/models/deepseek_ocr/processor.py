@@ -15,13 +15,14 @@ from vlkit.files import read_json
 from vlkit.layouts import TilesFirstConfig
 from vlkit.models.deepseek_ocr.config import DeepseekOCRConfig
 from vlkit.models.deepseek_ocr.modes import DEFAULT, ResolutionMode, mode_of
-from vlkit.models.deepseek_vl2.processor import geometry_of
 from vlkit.models.family import NATIVE
+from vlkit.models.geometry import geometry_of
 from vlkit.notation import Grid, Size
 from vlkit.processing.geometry import ImageGeometry
 from vlkit.processing.image import MAX_PIXELS
 from vlkit.processing.processor import Processor, ProcessorConfig
 from vlkit.processing.tokenizer import Tokenizer
+from vlkit.vlm_config import VLMConfig
 
 TOKENS = ("<image>", "<|ref|>", "<|/ref|>", "<|det|>", "<|/det|>", "<|grounding|>")
 """Tokens of pictures and places in them, in the order in which missing ones get their ids."""
@@ -120,7 +121,7 @@ class DeepseekOCRProcessor(Processor[DeepseekOCRProcessorConfig]):
         return cls(tokenizer, settings, geometry=_geometry(model, settings) if model.is_file() else None)
 
     @classmethod
-    def for_model(cls, config: DeepseekOCRConfig, tokenizer: Tokenizer | None = None) -> Self:
+    def for_model(cls, config: VLMConfig, tokenizer: Tokenizer | None = None) -> Self:
         """Processor of a model in the mode of its config, in all else with the settings of the released files.
 
         Args:

@@ -15,8 +15,8 @@ from vlkit.layouts import PlainConfig
 from vlkit.models.deepseek_vl.config import DeepseekVLConfig
 from vlkit.models.deepseek_vl.cropping import whole_pictures
 from vlkit.models.deepseek_vl.settings import IMAGE_FILE, TEXT_FILE, DeepseekVLProcessorConfig
-from vlkit.models.deepseek_vl2.processor import geometry_of
 from vlkit.models.family import NATIVE
+from vlkit.models.geometry import geometry_of
 from vlkit.notation import Grid
 from vlkit.processing.geometry import ImageGeometry
 from vlkit.processing.image import MAX_PIXELS

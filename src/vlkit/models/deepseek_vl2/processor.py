@@ -14,6 +14,7 @@ from vlkit.files import read_json
 from vlkit.layouts import Layout1DConfig, Layout2DConfig, LayoutConfig
 from vlkit.models.deepseek_vl2.config import DeepseekVLV2Config
 from vlkit.models.family import NATIVE
+from vlkit.models.geometry import geometry_of
 from vlkit.notation import Grid, Size
 from vlkit.processing.geometry import ImageGeometry
 from vlkit.processing.image import MAX_PIXELS
@@ -146,17 +147,6 @@ class DeepseekVLV2Processor(Processor[DeepseekVLV2ProcessorConfig]):
             mask_prompt=False,
         )
         return cls(tokenizer, settings, geometry=geometry_of(config))
-
-
-def geometry_of(config: VLMConfig) -> ImageGeometry:
-    """All that a model has settled of its pictures."""
-    return ImageGeometry(
-        layout=config.layout,
-        candidate_resolutions=config.candidate_resolutions,
-        grid_of=config.grid_of,
-        cropping=config.cropping,
-        global_view_size=config.global_view_size,
-    )
 
 
 def _layout_of(model: Mapping[str, Any]) -> LayoutConfig:
