@@ -7,6 +7,7 @@ import pytest
 from pydantic import Field
 
 from tests.cli.conftest import Run
+from vlkit.cache import cache_policies
 from vlkit.cli.components import KINDS
 from vlkit.cli.fields import describe_config, type_name
 from vlkit.config import Config
@@ -28,7 +29,7 @@ def test_all_kinds_and_presets_are_listed(run: Run) -> None:
     found = json.loads(outcome.out)
     assert tuple(found) == KINDS
     assert "downsample_mlp_gelu" in found["projectors"]
-    assert found["cache_policies"].keys() == {"offload", "resident"}
+    assert found["cache_policies"].keys() == set(cache_policies) >= {"resident", "disk"}
     assert found["presets"]["mini"]["settings"]["candidate_resolutions"][0] == [56, 56]
 
 
