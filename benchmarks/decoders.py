@@ -29,7 +29,7 @@ from vlkit.models.deepseek_vl2.presets import MINI, SMALL, TINY
 from vlkit.vlm_config import VLMConfig
 
 DTYPE = torch.bfloat16
-WARMUP, TOKENS = 4, 16
+WARMUP, TOKENS = 8, 16
 """Tokens that are decoded at each context in one process, those that do not count and those that do."""
 
 Pass = Callable[[Tensor, Any], tuple[Tensor, Any]]

@@ -25,6 +25,8 @@ from vlkit.bench import Clock, Floor, Timing, Work, describe_machine, measure_fl
 
 RESULTS = Path(__file__).parent / "results"
 FLOOR = "floor"
+BUDGET = 40.0
+"""Seconds for warming up, and for repeating, in one process."""
 TINY_FLOOR: dict[str, Any] = {"read_bytes": 2**20, "products": ((64, 64, 64),), "runs": 1}
 """A floor that takes no time and means nothing."""
 
@@ -50,20 +52,24 @@ class Options:
         """Clock of the device."""
         return Clock(self.device)
 
-    def steady(self, work: Callable[[], object], *, warmup: int = 3, budget: float = 20.0) -> list[float]:
-        """Seconds of up to `runs` repetitions after as many as `warmup` others; slow work is repeated less.
+    def steady(self, work: Callable[[], object]) -> list[float]:
+        """Seconds of up to `runs` repetitions of the same work, once it is steady.
 
-        Args:
-            work: what is repeated.
-            warmup: repetitions that do not count.
-            budget: seconds after which neither goes on, with one of the first and two of the second done at least.
+        It is steady when two repetitions in a row take no more than a tenth longer than the shortest so far; what is
+        slow is given up to `BUDGET` seconds for that, and as many for the repetitions that count, which are two at
+        least.
         """
-        clock = self.clock
-        for least, most in ((1, warmup), (2, self.runs)):
-            seconds: list[float] = []
-            while len(seconds) < most and (len(seconds) < least or sum(seconds) < budget):
-                seconds.append(clock.time(work)[1])
-        return seconds
+        clock, warm, found = self.clock, list[float](), list[float]()
+        while not self.dry and sum(warm) < BUDGET and not is_steady(warm):
+            warm.append(clock.time(work)[1])
+        while len(found) < self.runs and (len(found) < 2 or sum(found) < BUDGET):
+            found.append(clock.time(work)[1])
+        return found
+
+
+def is_steady(seconds: list[float]) -> bool:
+    """Whether the last two of three or more take no more than a tenth longer than the shortest."""
+    return len(seconds) > 2 and max(seconds[-2:]) < 1.1 * min(seconds)
 
 
 @dataclass

@@ -16,7 +16,7 @@ from torch.utils.weak import WeakIdKeyDictionary
 from vlkit.errors import ConfigError
 from vlkit.foreign.tables import tables
 
-MAX_MODULES = 2**17
+MAX_MODULES = 2**15
 """Most modules of a model, so that no config of unknown origin can exhaust memory with them."""
 MAX_TABLE_BYTES = 2**30
 """Most bytes of its tables, likewise."""

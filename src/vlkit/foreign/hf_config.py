@@ -21,7 +21,9 @@ OF_THE_FILE = frozenset(
     {"architectures", "auto_map", "custom_pipelines", "dtype", "torch_dtype", "transformers_version"}
 )
 """Keys of a checkpoint's `config.json` that say how it was written, not what the model is."""
-LARGEST: Mapping[str, int] = {"layer": 2**10, "theta": 2**40, "freq": 2**40, "base": 2**40, "position": 2**30}
+LARGEST: Mapping[str, int] = {
+    "layer": 2**10, "depth": 2**10, "position": 2**30, "theta": 2**40, "freq": 2**40, "base": 2**40
+}  # fmt: skip
 """Largest whole number under keys with such a part."""
 LARGEST_OTHERWISE = 2**24
 MAX_ENTRIES, MAX_DEPTH = 2**16, 16
