@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -198,3 +199,20 @@ def test_public_names_are_no_modules_whatever_was_used_before() -> None:
     code += "assert not isinstance(value, types.ModuleType), name"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
+
+
+@pytest.mark.parametrize(
+    ("statement", "own"),
+    [
+        ("from vlkit.encoders import SigLIP", {"base", "siglip"}),
+        ("from vlkit.projectors import PixelShuffleConfig", {"base", "mlp", "pixel_shuffle", "pooling"}),
+        ("from vlkit.layouts import Layout2D", {"base", "rows"}),
+        ("from vlkit.decoders import HFCausalLMConfig", {"base", "hf_causal_lm", "hf_cache", "hf_head", "hf_model"}),
+        ("from vlkit.encoders import encoders; encoders['sam']", {"base", "sam", "siglip", "square"}),
+    ],
+)
+def test_asking_for_one_part_loads_no_other_of_its_kind(statement: str, own: set[str]) -> None:
+    kind = re.findall(r"vlkit\.(\w+)", statement)[0]
+    code = f"{statement}\nimport sys\nprint(*(name for name in sys.modules if name.startswith('vlkit.{kind}.')))"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert {name.rpartition(".")[2] for name in run.stdout.split()} <= own

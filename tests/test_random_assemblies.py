@@ -8,14 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import vlkit
-from tests.random_assemblies import ENCODERS, UNDRAWN, random_assemblies
+from tests.random_assemblies import ENCODERS, SUPPLIED, random_assemblies
+from vlkit.decoders import decoders
 from vlkit.encoders import encoders
 from vlkit.errors import ConfigError
 from vlkit.vlm_config import VLMConfig
 
 
-def test_every_registered_encoder_is_drawn() -> None:
-    assert set(encoders) == ENCODERS.keys() | UNDRAWN["encoders"]
+def test_every_registered_part_is_drawn() -> None:
+    assert set(decoders) == {"deepseek_v2", "hf_causal_lm"}
+    assert set(encoders) == ENCODERS.keys() | SUPPLIED
 
 
 @hypothesis.settings(max_examples=150)
@@ -26,7 +28,7 @@ def test_parts_are_refused_on_the_config_or_work_together(fields: dict[str, Any]
     except ConfigError as error:
         hypothesis.event("refused: " + str(error).splitlines()[1][:60])
         return
-    hypothesis.event(f"runs: {config.encoder.type}")
+    hypothesis.event(f"runs: {config.encoder.type}, {config.decoder.type}")
     tiling = config.tiling(size)
     tokens, tiles = config.image_tokens(size), config.layout.tile_count(tiling.grid)
     model = vlkit.build(config).eval()
