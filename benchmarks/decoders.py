@@ -12,7 +12,7 @@ Both sides embed ids, run the layers and compute logits of the last position; no
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -92,8 +92,15 @@ def comparison(name: str, about: str, config: VLMConfig, *, prefill: int, contex
 
         return side
 
-    sides = {"vlkit": ours, **{f"transformers {peer}, {way}": theirs(way) for way in EXPERTS}}
-    return Case(name, about, sides, work(config, prefill=prefill, contexts=contexts), facts(config, prefill))
+    peers = {f"transformers {peer}, {way}": theirs(way) for way in EXPERTS}
+    return Case(
+        name,
+        about,
+        {"vlkit": ours, **peers},
+        peers=tuple(peers),
+        work=work(config, prefill=prefill, contexts=contexts),
+        facts=facts(config, prefill),
+    )
 
 
 def vlkit_pass(config: DeepseekV2Config, device: torch.device) -> Pass:
@@ -133,7 +140,7 @@ def measure_decoder(
     return measured
 
 
-def work(config: VLMConfig, *, prefill: int, contexts: tuple[int, int]) -> Mapping[str, Work]:
+def work(config: VLMConfig, *, prefill: int, contexts: Sequence[int]) -> Mapping[str, Work]:
     """Least work of each measure."""
     about = describe(config, prompt_tokens=prefill, new_tokens=1, dtype=DTYPE)
     weights = about.parameters["decoder"].active

@@ -11,9 +11,11 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
@@ -23,8 +25,11 @@ import torch
 
 from vlkit.bench import Clock, Floor, Timing, Work, describe_machine, measure_floor, peak_memory
 
-RESULTS = Path(__file__).parent / "results"
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
 FLOOR = "floor"
+STARTED = "VLKIT_BENCHMARK_STARTED"
+"""Environment variable with the time at which a side's process was started."""
 BUDGET = 40.0
 """Seconds for warming up, and for repeating, in one process."""
 TINY_FLOOR: dict[str, Any] = {"read_bytes": 2**20, "products": ((64, 64, 64),), "runs": 1}
@@ -95,7 +100,8 @@ class Case:
     Args:
         name: short name.
         about: what it is, in a sentence.
-        sides: by name; the first one is vlkit, the others are its peers.
+        sides: by name, the first one is vlkit.
+        peers: sides that do the same work, which the first is compared with.
         work: measures to what they take at least; those that are not named have no floor.
         facts: what the reader should know, such as bytes and operations.
     """
@@ -103,6 +109,7 @@ class Case:
     name: str
     about: str
     sides: Mapping[str, Side]
+    peers: Sequence[str] = ()
     work: Mapping[str, Work] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
 
@@ -149,7 +156,7 @@ def main(
 
 def compare(module: str, cases: list[Case], options: Options, *, rounds: int, command: list[str]) -> dict[str, Any]:
     """All sides in turn, as often as there are rounds; in this process if it is a dry run."""
-    machine = describe_machine(options.device)
+    machine = dataclasses.asdict(describe_machine(options.device))
     found: dict[tuple[str, str], list[dict[str, Any]]] = {}
     turn = [(FLOOR, FLOOR), *((case.name, side) for case in cases for side in case.sides)]
     for number, (name, side) in product(range(rounds), turn):
@@ -165,12 +172,13 @@ def compare(module: str, cases: list[Case], options: Options, *, rounds: int, co
         "benchmark": module,
         "dry": options.dry,
         "rounds": rounds,
-        "machine": dataclasses.asdict(machine),
+        "machine": machine | {"instructions": list(machine["instructions"])},
         "floor": {**dataclasses.asdict(floor), "rounds": [dataclasses.asdict(each) for each in floors]},
         "cases": {
             case.name: {
                 "about": case.about,
                 "facts": dict(case.facts),
+                "peers": list(case.peers),
                 "floor_seconds": {name: floor.seconds(work) for name, work in case.work.items()},
                 "sides": {side: _merged(found[case.name, side]) for side in case.sides},
             }
@@ -197,7 +205,8 @@ class UnavailableError(Exception):
 
 
 def _run(command: list[str]) -> dict[str, Any]:
-    done = subprocess.run(command, check=False, stdout=subprocess.PIPE, text=True)
+    environment = os.environ | {STARTED: repr(time.time())}
+    done = subprocess.run(command, check=False, stdout=subprocess.PIPE, text=True, env=environment, cwd=ROOT)
     if done.returncode:
         return {"unavailable": f"its process ended with status {done.returncode}"}
     result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])

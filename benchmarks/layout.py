@@ -112,6 +112,7 @@ def case(name: str, width: int, grids: Sequence[Grid], side: int) -> Case:
         name,
         f"{len(grids)} pictures of 1 to {MOST_TILES} tiles, {side}x{side} features of width {width} per view",
         sides,
+        peers=tuple(LOOPS),
         facts={"pictures": len(grids), "image_tokens": tokens, "bytes": tokens * width * DTYPE.itemsize},
     )
 

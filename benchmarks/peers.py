@@ -66,6 +66,15 @@ class TransformersDecoder:
             return self.model(**given, logits_to_keep=1).logits, cache
         return F.linear(self.model(**given).last_hidden_state[:, -1:], self.head), cache
 
+    def static_cache(self, capacity: int) -> Any:
+        """Empty cache of a fixed number of positions."""
+        return self._library.StaticCache(config=self.model.config, max_cache_len=capacity)
+
+    def compile(self, backend: str) -> None:
+        """Compile the following passes, on a GPU into CUDA graphs."""
+        mode = "reduce-overhead" if self.device.type == "cuda" and backend == "inductor" else None
+        self.model.forward = torch.compile(self.model.forward, backend=backend, mode=mode)
+
     def run_with_loop(self, inputs: Tensor, cache: Any = None) -> tuple[Tensor, Any]:
         """As `run`, with experts one by one, which is far faster on a processor: to fill a cache before measuring."""
         way = self.model.config._experts_implementation
@@ -114,12 +123,13 @@ def _common(config: DeepseekV2Config) -> dict[str, Any]:
 
 
 def timm_siglip(config: SigLIPConfig, *, dtype: torch.dtype, device: torch.device | str) -> Any:
-    """timm's vision transformer of the released encoder's sizes, or of other ones."""
+    """timm's vision transformer of the released encoder's sizes, or of other ones, with the same activation."""
     timm = _imported("timm")
-    own = config.model_dump(include={"patch_size", "width", "layers", "heads", "mlp_ratio"})
+    own = config.model_dump(include={"patch_size", "width", "layers", "heads", "mlp_ratio", "activation"})
     sizes = {
         "img_size": config.image_size, "patch_size": own["patch_size"], "embed_dim": own["width"],
         "depth": own["layers"], "num_heads": own["heads"], "mlp_ratio": own["mlp_ratio"],
+        "act_layer": own["activation"],
     }  # fmt: skip
     with repeated_random(), fresh_weights(dtype, device):
         return timm.create_model("vit_so400m_patch14_siglip_384", num_classes=0, **sizes).eval()

@@ -1,9 +1,9 @@
 """One picture's whole way at the real sizes of deepseek-vl2-tiny: from a JPEG file to 64 new tokens, stage by stage.
 
 A picture of 1024x768 becomes seven views of 384x384 and 1,415 tokens; 64 tokens of text follow. All weights are random
-and in bfloat16. The peers do what can be compared: timm's `vit_so400m_patch14_siglip_384` encodes as many views,
-transformers' language model of `deepseek_ocr2`, which has the same sizes, prefills as many positions and decodes as many
-tokens. Tiling, projector and layout have no peer there.
+and in bfloat16. The peers do what can be compared: timm's `vit_so400m_patch14_siglip_384` encodes as many views, and
+transformers' language model of `deepseek_ocr2`, which has the same sizes, prefills as many positions and decodes as
+many tokens. Tiling, projector and layout have no peer there.
 """
 
 from __future__ import annotations
@@ -43,7 +43,16 @@ def cases(options: Options) -> list[Case]:
         "timm": lambda options: their_vision(config, views, options),
         "transformers": lambda options: their_decoder(config, about.context.prefill, request.new_tokens, options),
     }
-    return [Case("picture", "a picture of 1024x768 and 64 tokens of text", sides, request.work(config, DTYPE), facts)]
+    return [
+        Case(
+            "picture",
+            "a picture of 1024x768 and 64 tokens of text",
+            sides,
+            peers=("timm", "transformers"),
+            work=request.work(config, DTYPE),
+            facts=facts,
+        )
+    ]
 
 
 def toy() -> VLMConfig:
