@@ -1,6 +1,7 @@
 """Shared settings: hypothesis profiles and where the golden data lies."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
@@ -10,6 +11,9 @@ import torch
 from tests.torchvision_operators import declare_missing_operators
 
 declare_missing_operators()
+
+from tests.markdown import fresh_registries  # noqa: E402
+
 hypothesis.settings.register_profile(
     "default", deadline=None, max_examples=40, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
@@ -26,6 +30,13 @@ def golden() -> Path:
 @pytest.fixture(autouse=True)
 def _seed() -> None:
     torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def _registries() -> Iterator[None]:
+    """What a test registers is gone when it ends."""
+    with fresh_registries():
+        yield
 
 
 @pytest.fixture

@@ -2,11 +2,13 @@
 
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.cli.conftest import Run
+from vlkit.projectors import projectors
 
 BROKEN = """
 from typing import Literal
@@ -34,10 +36,12 @@ class Drops(Projector):
 
 
 @pytest.fixture
-def _module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     (tmp_path / "drops.py").write_text(BROKEN)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delitem(sys.modules, "drops", raising=False)
+    with projectors.scratch():
+        yield
 
 
 @pytest.mark.usefixtures("_module")

@@ -92,16 +92,15 @@ class Quantizer(Codec):
         whole = levels.round().to(torch.int8)
         if self.dtype == "int8":
             return whole.view(torch.uint8)
-        nibbles = F.pad(whole, (0, whole.shape[-1] % 2)).view(torch.uint8) & 15
-        return nibbles[..., ::2] | nibbles[..., 1::2] << 4
+        first, second = (F.pad(whole, (0, whole.shape[-1] % 2)).view(torch.uint8) & 15).chunk(2, dim=-1)
+        return first | second << 4
 
     def _levels(self, codes: Tensor) -> Tensor:
         if self.dtype == "fp8":
             return codes.view(torch.float8_e4m3fn)
         if self.dtype == "int8":
             return codes.view(torch.int8)
-        nibbles = torch.stack([codes & 15, codes >> 4], dim=-1).flatten(-2)
-        return (nibbles ^ 8).view(torch.int8) - 8
+        return torch.cat([(codes << 4).view(torch.int8) >> 4, codes.view(torch.int8) >> 4], dim=-1)
 
     def _rounded(self, width: int) -> int:
         """Channels of a vector that are rounded."""
