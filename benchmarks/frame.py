@@ -30,6 +30,8 @@ RESULTS = ROOT / "benchmarks" / "results"
 FLOOR = "floor"
 STARTED = "VLKIT_BENCHMARK_STARTED"
 """Environment variable with the time at which a side's process was started."""
+WARMUP = 20
+"""Most repetitions of a step before those that count."""
 BUDGET = 40.0
 """Seconds for warming up, and for repeating, in one process."""
 TINY_FLOOR: dict[str, Any] = {"read_bytes": 2**20, "products": ((64, 64, 64),), "runs": 1}
@@ -60,12 +62,12 @@ class Options:
     def steady(self, work: Callable[[], object]) -> list[float]:
         """Seconds of up to `runs` repetitions of the same work, once it is steady.
 
-        It is steady when two repetitions in a row take no more than a tenth longer than the shortest so far; what is
-        slow is given up to `BUDGET` seconds for that, and as many for the repetitions that count, which are two at
-        least.
+        It is steady when two repetitions in a row take no more than a tenth longer than the shortest so far; that is
+        waited for up to `WARMUP` repetitions or `BUDGET` seconds. The repetitions that count, two at least, end after
+        as many seconds.
         """
         clock, warm, found = self.clock, list[float](), list[float]()
-        while not self.dry and sum(warm) < BUDGET and not is_steady(warm):
+        while not self.dry and len(warm) < WARMUP and sum(warm) < BUDGET and not is_steady(warm):
             warm.append(clock.time(work)[1])
         while len(found) < self.runs and (len(found) < 2 or sum(found) < BUDGET):
             found.append(clock.time(work)[1])

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-BLOCK = 2**20
-"""Numbers that are drawn; longer tensors repeat them."""
+BLOCK = 1_000_003
+"""Numbers that are drawn; longer tensors repeat them. A prime, so that no two pages of memory look the same soon."""
 DRAWING = (torch.ops.aten.normal_.default, torch.ops.aten.uniform_.default)
 
 
@@ -34,7 +34,7 @@ def _is_long(tensor: Tensor) -> bool:
 
 @contextmanager
 def repeated_random() -> Iterator[None]:
-    """Context in which long tensors are filled with 2**20 drawn numbers, over and over.
+    """Context in which long tensors are filled with a million drawn numbers, over and over.
 
     Every number of the memory is written, each module initialises itself as ever, and the distribution is the one that
     it asks for, so that routing and rounding are those of independent weights. Works for other libraries' modules too.
