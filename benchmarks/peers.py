@@ -76,7 +76,7 @@ class TransformersDecoder:
         self.model.forward = torch.compile(self.model.forward, backend=backend, mode=mode)
 
     def run_with_loop(self, inputs: Tensor, cache: Any = None) -> tuple[Tensor, Any]:
-        """As `run`, with experts one by one, which is far faster on a processor: to fill a cache before measuring."""
+        """As `run`, with experts one by one, so that a cache is filled in the same way whatever is measured then."""
         way = self.model.config._experts_implementation
         self.set_experts("eager")
         out = self.run(inputs, cache)
