@@ -94,14 +94,14 @@ WORKING_SETS = {
 
 @pytest.mark.parametrize("case", WORKING_SETS)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize("new", [300, 1])
-def test_decoder_holds_about_the_bytes_that_are_estimated(case: str, dtype: torch.dtype, new: int) -> None:
-    """Within 35 %: rotary tables, routing and masks are not counted, and the rotation's scratch is rounded up."""
+@pytest.mark.parametrize(("past", "new"), [(0, 300), (300, 1), (440, 70)])
+def test_decoder_holds_about_the_bytes_that_are_estimated(case: str, dtype: torch.dtype, past: int, new: int) -> None:
+    """Within 35 %: rotary tables are not counted, and the rotation's scratch is rounded up."""
     attention, hidden, moe = WORKING_SETS[case]
     config = DeepseekV2Config(
         vocab_size=8, hidden_size=128, num_hidden_layers=3, intermediate_size=hidden, attention=attention, moe=moe
     )
-    decoder, past = decoders.build(config).to(dtype).eval(), 0 if new > 1 else 300
+    decoder = decoders.build(config).to(dtype).eval()
     with torch.no_grad():
         cache = decoder.new_cache()
         if past:
@@ -110,6 +110,29 @@ def test_decoder_holds_about_the_bytes_that_are_estimated(case: str, dtype: torc
             decoder(torch.randn(1, new, config.dim, dtype=dtype), cache=cache)
     held = live.peak - (0 if past else cache.nbytes)
     assert config.activation_bytes(new, past + new, dtype.itemsize) == pytest.approx(held, rel=0.35)
+
+
+@pytest.mark.parametrize(
+    "attention", [MHAConfig(num_attention_heads=4), MLAConfig(num_attention_heads=4, kv_lora_rank=128)]
+)
+@pytest.mark.parametrize(("past", "new"), [(0, 2048), (1536, 512)])
+def test_a_long_prompt_peaks_at_the_estimate(attention: MHAConfig | MLAConfig, past: int, new: int) -> None:
+    """Within 10 %, whole and as the last of its chunks."""
+    moe = MoEConfig(n_routed_experts=8, num_experts_per_tok=2, moe_intermediate_size=128, n_shared_experts=2)
+    config = DeepseekV2Config(
+        vocab_size=8, hidden_size=256, num_hidden_layers=2, intermediate_size=512, attention=attention, moe=moe
+    )
+    decoder = decoders.build(config).bfloat16().eval()
+    with torch.no_grad():
+        cache = decoder.new_cache(StaticConfig(capacity=2048))
+        if past:
+            decoder(torch.randn(1, past, config.dim, dtype=torch.bfloat16), cache=cache)
+        before = cache.nbytes
+        x_BTD = torch.randn(1, new, config.dim, dtype=torch.bfloat16)
+        with LiveBytes() as live:
+            decoder(x_BTD, cache=cache)
+    held = x_BTD.nbytes + live.peak - (cache.nbytes - before)
+    assert config.activation_bytes(new, past + new, 2) == pytest.approx(held, rel=0.1)
 
 
 @pytest.mark.parametrize("mlp_ratio", [1.0, 3.7362])

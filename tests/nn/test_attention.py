@@ -9,7 +9,16 @@ from torch import Tensor
 from tests.strategies import cuts, left_padded, normal, seeds
 from tests.tolerances import BFLOAT16, EXACT, ROTATED
 from vlkit.cache import LayerCache
-from vlkit.nn.attention import MHA, MHAConfig, attend, causal_mask, padded_causal_mask
+from vlkit.nn.attention import (
+    MHA,
+    MHAConfig,
+    attend,
+    causal_mask,
+    first_positions,
+    packed_causal_mask,
+    packed_positions,
+    padded_causal_mask,
+)
 from vlkit.nn.rope import Rope, Rotation, rotate
 
 DIM = 12
@@ -141,3 +150,19 @@ def test_cached_values_are_counted_as_cached(fields: dict[str, int], values: int
     layer = MHA(config, dim=16)
     layer(torch.randn(1, 1, 16), rotation=turn(layer, torch.zeros(1, 1).long()), cache=cache)
     assert config.cached_values(16) == values == sum(tensor.numel() for tensor in cache.tensors)
+
+
+packed_rows = st.lists(st.lists(st.integers(1, 3), min_size=1, max_size=3), min_size=1, max_size=3)
+
+
+@given(packed_rows)
+def test_samples_of_a_row_see_only_themselves_and_count_from_zero(rows: list[list[int]]) -> None:
+    numbered = [[number for number, length in enumerate(row, start=1) for _ in range(length)] for row in rows]
+    width = max(map(len, numbered))
+    ids = [row + [0] * (width - len(row)) for row in numbered]
+    expected = [[[s <= t and row[s] == row[t] for s in range(width)] for t in range(width)] for row in ids]
+    begins = [[row.index(row[t]) for t in range(width)] for row in ids]
+    sequence_ids = torch.tensor(ids)
+    assert packed_causal_mask(sequence_ids).tolist() == expected
+    assert packed_positions(sequence_ids).tolist() == [[t - begin for t, begin in enumerate(row)] for row in begins]
+    assert first_positions(sequence_ids).tolist() == [[t == begin for t, begin in enumerate(row)] for row in begins]

@@ -8,7 +8,13 @@ from torch import Tensor
 
 from tests.strategies import left_padded, normal, seeds
 from tests.tolerances import EXACT
-from vlkit.nn.balance import batch_balance_loss, expert_load, sequence_balance_loss, update_correction_bias
+from vlkit.nn.balance import (
+    batch_balance_loss,
+    expert_load,
+    packed_balance_loss,
+    sequence_balance_loss,
+    update_correction_bias,
+)
 from vlkit.nn.router import Router, RouterConfig, Routing
 
 EXPERTS, ACTIVE = 5, 2
@@ -44,6 +50,20 @@ def test_losses_are_the_ones_of_loops_over_the_tokens_that_are_no_padding(mask_B
     assert sequence_balance_loss(routed, mask_BT).item() == pytest.approx(naive(routed, rows), abs=EXACT)
     together = [[token for row in rows for token in row]]
     assert batch_balance_loss(routed, mask_BT).item() == pytest.approx(naive(routed, together), abs=EXACT)
+
+
+@given(st.lists(st.lists(st.integers(1, 3), min_size=1, max_size=3), min_size=1, max_size=3), seeds)
+def test_sequences_that_share_a_row_are_balanced_each_for_itself(rows: list[list[int]], seed: int) -> None:
+    numbered = [[number for number, length in enumerate(row, start=1) for _ in range(length)] for row in rows]
+    width = max(map(len, numbered)) + 1
+    sequence_ids = torch.tensor([row + [0] * (width - len(row)) for row in numbered])
+    routed = routing(seed, sequence_ids.numel())
+    sequences = [
+        [b * width + t for t in range(width) if sequence_ids[b, t] == number]
+        for b, row in enumerate(rows)
+        for number in range(1, len(row) + 1)
+    ]
+    assert packed_balance_loss(routed, sequence_ids).item() == pytest.approx(naive(routed, sequences), abs=EXACT)
 
 
 @given(masks, seeds)

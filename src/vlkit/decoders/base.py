@@ -116,6 +116,11 @@ class Decoder(nn.Module):
         """Whether a token uses only some parameters of modules other than `vlkit.nn.moe.MoE`."""
         return False
 
+    @property
+    def packs(self) -> bool:
+        """Whether `forward` also takes `sequence_ids`, int64[B, T], so that several samples can share a row."""
+        return False
+
     def embed(self, input_ids: Tensor) -> Tensor:
         """Embeddings float[B, T, D] of token ids int64[B, T]."""
         raise NotImplementedError

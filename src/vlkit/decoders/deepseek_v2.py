@@ -11,15 +11,15 @@ from typing import Annotated, Any, Literal, Self
 import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from vlkit.cache.base import KVCache
 from vlkit.cache.layer import LayerCache
 from vlkit.config import Depth, Width
 from vlkit.decoders.base import Decoder, DecoderConfig, DecoderOutput, decoders
-from vlkit.errors import ConfigError, ShapeError
-from vlkit.nn.attention import MHA, MHAConfig, padded_causal_mask
-from vlkit.nn.balance import batch_balance_loss, sequence_balance_loss
+from vlkit.errors import ConfigError, InputError, ShapeError
+from vlkit.nn.attention import MHA, MHAConfig, packed_causal_mask, packed_positions, padded_causal_mask
+from vlkit.nn.balance import batch_balance_loss, packed_balance_loss, sequence_balance_loss
+from vlkit.nn.linear import Linear, linear
 from vlkit.nn.mla import MLA, MLAConfig
 from vlkit.nn.mlp import GatedMLP
 from vlkit.nn.moe import MoE, MoEConfig
@@ -157,7 +157,7 @@ class DeepseekV2Config(DecoderConfig):
         dense = 3 * new * self.intermediate_size * itemsize
         experts = self.moe.activation_bytes(self.dim, new=new, itemsize=itemsize) if self.moe else 0
         layers = (experts if self.is_moe_layer(index) else dense for index in range(self.num_hidden_layers))
-        return max(3 * residual + attention, 5 * residual + max(layers))
+        return max(2 * residual + attention, 3 * residual + max(layers))
 
     @model_validator(mode="after")
     def _check(self) -> DeepseekV2Config:
@@ -215,8 +215,7 @@ class DeepseekV2Layer(nn.Module):
         self, x_BTD: Tensor, *, rotation: Rotation, mask_BTS: Tensor | None, cache: LayerCache | None
     ) -> tuple[Tensor, Routing | None]:
         """Features float[B, T, D] and, with experts, their routing."""
-        attended = self.self_attn(self.input_layernorm(x_BTD), rotation=rotation, mask_BTS=mask_BTS, cache=cache)
-        x_BTD = x_BTD + attended
+        x_BTD = x_BTD + self.self_attn(self.input_layernorm(x_BTD), rotation=rotation, mask_BTS=mask_BTS, cache=cache)
         normed = self.post_attention_layernorm(x_BTD)
         if isinstance(self.mlp, MoE):
             out, routing = self.mlp(normed)
@@ -242,7 +241,7 @@ class DeepseekV2(Decoder):
         self.layers = nn.ModuleList(DeepseekV2Layer(config, index=index) for index in range(config.num_hidden_layers))
         self.norm = RMSNorm(config.hidden_size, eps=config.rms_norm_eps)
         tied = config.tie_word_embeddings
-        self.lm_head = None if tied else nn.Linear(config.hidden_size, config.vocab_size, bias=False)
+        self.lm_head = None if tied else Linear(config.hidden_size, config.vocab_size, bias=False)
         self.reset_parameters()
 
     @torch.no_grad()
@@ -253,6 +252,10 @@ class DeepseekV2(Decoder):
                 nn.init.normal_(parameter, std=self.config.initializer_range)
             else:
                 nn.init.constant_(parameter, 0.0 if name.endswith("bias") else 1.0)
+
+    @property
+    def packs(self) -> bool:
+        return True
 
     def embed(self, input_ids: Tensor) -> Tensor:
         return self.embed_tokens(input_ids)
@@ -267,8 +270,13 @@ class DeepseekV2(Decoder):
         output_hidden_states: bool = False,
         output_routing: bool = False,
         mask_BTS: Tensor | None = None,
+        sequence_ids: Tensor | None = None,
     ) -> DecoderOutput:
-        """As `Decoder.forward`; `mask_BTS`, bool[B, T, S], may say in place of the padding what each position sees."""
+        """As `Decoder.forward`; `mask_BTS`, bool[B, T, S], may say in place of the padding what each position sees.
+
+        Or `sequence_ids`, int64[B, T], names the sample at each position, from 1, each in one piece, and 0 on padding:
+        samples of a row do not see each other, have positions of their own, and are balanced each for itself.
+        """
         batch, new, _ = x_BTD.shape
         past = cache.length if cache else 0
         self.require_context(past + new)
@@ -277,6 +285,14 @@ class DeepseekV2(Decoder):
                 f"attention_mask of shape {list(attention_mask.shape)} for embeddings of shape {list(x_BTD.shape)}",
                 rule=f"without a cache it covers exactly these positions: [{batch}, {new}]",
             )
+        if sequence_ids is not None:
+            if cache is not None or sequence_ids.shape != (batch, new):
+                raise InputError(
+                    f"sequence_ids of shape {list(sequence_ids.shape)}{' with a cache' if cache else ''}",
+                    rule=f"they name the sample at each position, [{batch}, {new}], and go with no cache",
+                )
+            attention_mask, mask_BTS = sequence_ids > 0, packed_causal_mask(sequence_ids)
+            position_ids = packed_positions(sequence_ids) if position_ids is None else position_ids
         mask_BS = attention_mask if cache is None else cache.extend_mask(new, attention_mask, batch=batch)
         if position_ids is None:
             position_ids = torch.arange(past, past + new, device=x_BTD.device).expand(batch, new)
@@ -299,7 +315,7 @@ class DeepseekV2(Decoder):
             if cache:
                 cache.policy.after_layer(cache, index)
             if routing is not None and self.training:
-                aux_losses.append(self.balance_loss(routing, counted_BT))
+                aux_losses.append(self.balance_loss(routing, counted_BT, sequence_ids))
             if routing is not None and output_routing:
                 routings[index] = routing
         x_BTD = self.norm(x_BTD)
@@ -310,12 +326,14 @@ class DeepseekV2(Decoder):
             aux_loss=torch.stack(aux_losses).sum() if aux_losses else None,
         )
 
-    def balance_loss(self, routing: Routing, mask_BT: Tensor) -> Tensor:
+    def balance_loss(self, routing: Routing, mask_BT: Tensor, sequence_ids: Tensor | None = None) -> Tensor:
         """One layer's share of the auxiliary loss."""
         assert self.config.moe is not None
+        if sequence_ids is not None and self.config.moe.seq_aux:
+            return self.config.moe.aux_loss_alpha * packed_balance_loss(routing, sequence_ids)
         loss = sequence_balance_loss if self.config.moe.seq_aux else batch_balance_loss
         return self.config.moe.aux_loss_alpha * loss(routing, mask_BT)
 
     def logits(self, x_BTD: Tensor) -> Tensor:
         weight = self.embed_tokens.weight if self.lm_head is None else self.lm_head.weight
-        return F.linear(x_BTD, weight)
+        return linear(x_BTD, weight)

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from vlkit.cache.layer import LayerCache
 from vlkit.config import Config, Count, Width
+from vlkit.nn.linear import Linear
 from vlkit.nn.rope import Rotation, rotate
 
 ROTATION_BYTES = 12
@@ -65,11 +66,13 @@ class MHAConfig(Config):
     def activation_bytes(self, dim: int, *, new: int, seen: int, itemsize: int) -> int:
         """Most bytes alive at once: queries, keys and values before and after rotation, then the attended values.
 
-        Scores are not counted, since fused attention never holds them.
+        Scores are not counted, since fused attention never holds them; its mask is, in two types, if there are earlier
+        positions.
         """
         queries, keys = self.num_attention_heads * self.head_width(dim), self.kv_heads * self.head_width(dim)
         rotating = 2 * (queries + keys) * itemsize + ROTATION_BYTES * max(queries, keys)
-        return new * max(rotating, (3 * queries + 2 * keys + dim) * itemsize)
+        mask = new * seen * (1 + itemsize) if 1 < new < seen else 0
+        return max(new * rotating, new * (3 * queries + 2 * keys + dim) * itemsize + mask)
 
 
 class MHA(nn.Module):
@@ -84,10 +87,10 @@ class MHA(nn.Module):
         super().__init__()
         self.head_width, self.softmax_scale = config.head_width(dim), config.head_width(dim) ** -0.5
         queries, keys = config.num_attention_heads * self.head_width, config.kv_heads * self.head_width
-        self.q_proj = nn.Linear(dim, queries, bias=config.attention_bias)
-        self.k_proj = nn.Linear(dim, keys, bias=config.attention_bias)
-        self.v_proj = nn.Linear(dim, keys, bias=config.attention_bias)
-        self.o_proj = nn.Linear(queries, dim, bias=config.attention_bias)
+        self.q_proj = Linear(dim, queries, bias=config.attention_bias)
+        self.k_proj = Linear(dim, keys, bias=config.attention_bias)
+        self.v_proj = Linear(dim, keys, bias=config.attention_bias)
+        self.o_proj = Linear(queries, dim, bias=config.attention_bias)
 
     def forward(
         self, x_BTD: Tensor, *, rotation: Rotation, mask_BTS: Tensor | None = None, cache: LayerCache | None = None
@@ -161,3 +164,25 @@ def padded_causal_mask(mask_BS: Tensor, new: int) -> Tensor:
     causal_TS = causal_mask(new, seen, device=mask_BS.device)
     itself_TS = causal_TS ^ causal_TS.tril(seen - new - 1)
     return causal_TS & mask_BS[:, None] | itself_TS
+
+
+def packed_causal_mask(sequence_ids: Tensor) -> Tensor:
+    """bool[B, T, T], causal within each sample of a row; padding sees padding, so that no row is empty.
+
+    Args:
+        sequence_ids: int64[B, T], number of the sample at each position.
+    """
+    new = sequence_ids.shape[1]
+    same_BTS = sequence_ids[:, :, None] == sequence_ids[:, None, :]
+    return same_BTS & causal_mask(new, new, device=sequence_ids.device)
+
+
+def packed_positions(sequence_ids: Tensor) -> Tensor:
+    """int64[B, T], positions counted from 0 within each sample of a row; `sequence_ids` as in `packed_causal_mask`."""
+    place_BT = torch.arange(sequence_ids.shape[1], device=sequence_ids.device).expand_as(sequence_ids)
+    return place_BT - place_BT.masked_fill(~first_positions(sequence_ids), 0).cummax(dim=1).values
+
+
+def first_positions(sequence_ids: Tensor) -> Tensor:
+    """bool[B, T], True where a sample of a row begins; `sequence_ids` as in `packed_causal_mask`."""
+    return sequence_ids != F.pad(sequence_ids, (1, 0), value=-1)[:, :-1]

@@ -43,6 +43,28 @@ def batch_balance_loss(routing: Routing, mask_BT: Tensor) -> Tensor:
     return sequence_balance_loss(routing, mask_BT.reshape(1, -1))
 
 
+def packed_balance_loss(routing: Routing, sequence_ids: Tensor) -> Tensor:
+    """`sequence_balance_loss` of rows that several sequences share: mean over all sequences.
+
+    Args:
+        routing: of `M = B * T` tokens.
+        sequence_ids: int64[B, T], number of the sequence at each position, from 1 to at most T; 0 on padding.
+    """
+    experts, active, (rows, positions) = routing.scores_ME.shape[1], routing.ids_MA.shape[1], sequence_ids.shape
+    first_B1 = torch.arange(rows, device=sequence_ids.device)[:, None] * (positions + 1)
+    number_M, counted_M = (sequence_ids + first_B1).flatten(), (sequence_ids > 0).flatten()
+
+    def summed(values_ME: Tensor) -> Tensor:
+        zeros = values_ME.new_zeros(rows * (positions + 1), values_ME.shape[1])
+        return zeros.index_add(0, number_M, values_ME * counted_M[:, None])
+
+    chosen_ME = torch.zeros_like(routing.scores_ME).scatter(1, routing.ids_MA, 1.0)
+    tokens_N1 = summed(torch.ones_like(chosen_ME[:, :1]))
+    frequency_NE = summed(chosen_ME) * experts / (active * tokens_N1.clamp(min=1))
+    losses_N = (frequency_NE * summed(routing.scores_ME) / tokens_N1.clamp(min=1)).sum(dim=1)
+    return losses_N.sum() / (tokens_N1 > 0).sum().clamp(min=1)
+
+
 @torch.no_grad()
 def update_correction_bias(router: Router, load_E: Tensor, *, speed: float = 0.001) -> None:
     """Auxiliary-loss-free step of a `noaux_tc` router: raise the bias of idle experts, lower that of busy ones.

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from vlkit.cache.layer import LayerCache
 from vlkit.config import Config, Count, Width
 from vlkit.nn.attention import attend, causal_mask
+from vlkit.nn.linear import Linear
 from vlkit.nn.norm import RMSNorm
 from vlkit.nn.rope import Rotation, rotate
 
@@ -80,18 +81,18 @@ class MLAConfig(Config):
     def activation_bytes(self, dim: int, *, new: int, seen: int, itemsize: int) -> int:
         """Most bytes alive at once: queries, and full keys and values of all positions or queries in the latent space.
 
-        Fused attention never holds the scores, but its mask in two types. Values narrower than the keys count once more
-        at the keys' width, as the kernel of CPUs wants them.
+        Fused attention never holds the scores, but its mask in two types, if there are earlier positions. Values
+        narrower than the keys count once more at the keys' width, as the kernel of CPUs wants them.
         """
         heads, rank, rope = self.num_attention_heads, self.kv_lora_rank, self.qk_rope_head_dim
         nope, values = self.qk_nope_head_dim, self.v_head_dim
         if self.absorbs(new, seen):
             mask = seen * (1 + itemsize) if new > 1 else 0
             return new * heads * ((nope + 3 * rope + 3 * rank) * itemsize + mask)
-        keys = nope + rope
+        keys, mask = nope + rope, new * seen * (1 + itemsize) if 1 < new < seen else 0
         padded = keys if values < keys else 0
-        expanded = seen * heads * (nope + values + keys + padded)
-        return (new * (heads * (keys + max(keys, values) + values) + dim) + expanded) * itemsize
+        expanded = seen * (heads * (nope + values + keys + padded) + rank)
+        return (new * heads * (keys + max(keys, values)) + expanded) * itemsize + mask
 
     def _multiply_adds(self, new: int, seen: int, *, absorb: bool) -> int:
         widths, rank = self.qk_nope_head_dim + self.v_head_dim, self.kv_lora_rank
@@ -116,15 +117,15 @@ class MLA(nn.Module):
         self.softmax_scale = (nope + rope) ** -0.5 * softmax_factor
         queries = heads * (nope + rope)
         if config.q_lora_rank is None:
-            self.q_proj = nn.Linear(dim, queries, bias=False)
+            self.q_proj = Linear(dim, queries, bias=False)
         else:
-            self.q_a_proj = nn.Linear(dim, config.q_lora_rank, bias=config.attention_bias)
+            self.q_a_proj = Linear(dim, config.q_lora_rank, bias=config.attention_bias)
             self.q_a_layernorm = RMSNorm(config.q_lora_rank)
-            self.q_b_proj = nn.Linear(config.q_lora_rank, queries, bias=False)
-        self.kv_a_proj_with_mqa = nn.Linear(dim, config.kv_lora_rank + rope, bias=config.attention_bias)
+            self.q_b_proj = Linear(config.q_lora_rank, queries, bias=False)
+        self.kv_a_proj_with_mqa = Linear(dim, config.kv_lora_rank + rope, bias=config.attention_bias)
         self.kv_a_layernorm = RMSNorm(config.kv_lora_rank)
-        self.kv_b_proj = nn.Linear(config.kv_lora_rank, heads * (nope + config.v_head_dim), bias=False)
-        self.o_proj = nn.Linear(heads * config.v_head_dim, dim, bias=config.attention_bias)
+        self.kv_b_proj = Linear(config.kv_lora_rank, heads * (nope + config.v_head_dim), bias=False)
+        self.o_proj = Linear(heads * config.v_head_dim, dim, bias=config.attention_bias)
 
     def forward(
         self, x_BTD: Tensor, *, rotation: Rotation, mask_BTS: Tensor | None = None, cache: LayerCache | None = None
@@ -176,5 +177,5 @@ class MLA(nn.Module):
         mask_BMS = None if mask_BTS is None else mask_BTS.repeat_interleave(heads, dim=1)
         shared = c_BSR[:, None]
         y_BMR = attend(q_BMR[:, None], shared, shared, mask_BTS=mask_BMS, causal=False, scale=self.softmax_scale)[:, 0]
-        y_BTHR = rearrange(y_BMR[..., : config.kv_lora_rank], "b (t h) r -> b t h r", h=heads)
-        return torch.einsum("bthr,hvr->bthv", y_BTHR, value_up)
+        y_HRM = rearrange(y_BMR[..., : config.kv_lora_rank], "b (t h) r -> h r (b t)", h=heads)
+        return rearrange(value_up @ y_HRM, "h v (b t) -> b t h v", t=new)

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vlkit.nn.linear import Linear
+
 
 class QuickGELU(nn.Module):
     """`x * sigmoid(1.702 x)`, the coarse approximation of GELU. Paper: arXiv:1606.08415, section 2."""
@@ -49,9 +51,9 @@ class GatedMLP(nn.Module):
 
     def __init__(self, dim: int, hidden: int, *, out_dim: int | None = None, bias: bool = False) -> None:
         super().__init__()
-        self.gate_proj = nn.Linear(dim, hidden, bias=bias)
-        self.up_proj = nn.Linear(dim, hidden, bias=bias)
-        self.down_proj = nn.Linear(hidden, out_dim or dim, bias=bias)
+        self.gate_proj = Linear(dim, hidden, bias=bias)
+        self.up_proj = Linear(dim, hidden, bias=bias)
+        self.down_proj = Linear(hidden, out_dim or dim, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """float[..., dim] to float[..., out_dim]."""

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from vlkit.config import Count, Depth, Width
 from vlkit.errors import ConfigError
+from vlkit.nn.linear import linear, multiply
 from vlkit.nn.mlp import GatedMLP
 from vlkit.nn.router import Router, RouterConfig, Routing
 
@@ -58,17 +59,19 @@ class MoEConfig(RouterConfig):
         return 2 * new * dim * (self.n_routed_experts + 3 * hidden)
 
     def activation_bytes(self, dim: int, *, new: int, itemsize: int) -> int:
-        """Most bytes alive at once: rows sorted by expert, their outputs, these in one piece and weighted in float32.
+        """Most bytes alive at once: the float32 sum, and the rows of one expert, taken to be the average one.
 
-        The plain loop holds the rows of one expert at a time, taken to be the average one. The router's float32 copies
-        of its input and weights count where they are larger.
+        A single token, and `fused` (which `auto` is on GPUs), hold the rows of all experts. The router's float32 copies of its input and
+        weights, or the shared experts beside the routed ones, count where they are larger.
         """
-        rows = new * self.num_experts_per_tok
-        if self.compute == "loop":
+        rows, hidden, wide = new * self.num_experts_per_tok, self.moe_intermediate_size, max(itemsize, 4)
+        if self.compute == "loop" or (new > 1 and self.compute != "fused"):
             rows = -(-rows // self.n_routed_experts)
-        routed = rows * dim * (3 * itemsize + 4) + 8 * new * dim
-        scored = 4 * dim * (new + self.n_routed_experts) if itemsize < 4 else 0
-        return max(routed, scored, new * (dim + 3 * self.shared_size) * itemsize)
+        expert = max((dim + 4 * hidden) * itemsize, dim * (itemsize + 2 * wide))
+        routed = new * dim * wide + max(rows * expert, new * dim * itemsize)
+        scored = wide * dim * (new + self.n_routed_experts) if itemsize < 4 else 0
+        shared = new * (dim + 3 * self.shared_size) * itemsize
+        return new * self.n_routed_experts * wide + max(routed, scored, shared)
 
 
 FUSED_DTYPES = (torch.bfloat16, torch.float16, torch.float32)
@@ -105,9 +108,12 @@ class Experts(nn.Module):
         Returns:
             y_MD: float[M, D].
         """
+        way = self.chosen(x_MD)
+        if way == "grouped" and len(x_MD) == 1:
+            return self.run_single(x_MD, routing).to(x_MD.dtype)
         wide = torch.zeros_like(x_MD, dtype=torch.promote_types(x_MD.dtype, torch.float32))
         runs = {"fused": self.run_fused, "grouped": self.run_grouped, "loop": self.run_loop}
-        return runs[self.chosen(x_MD)](x_MD, routing, wide).to(x_MD.dtype)
+        return runs[way](x_MD, routing, wide).to(x_MD.dtype)
 
     def chosen(self, x_MD: Tensor) -> Compute:
         """How these tokens are computed.
@@ -132,6 +138,14 @@ class Experts(nn.Module):
         helps = x_MD.dtype == torch.bfloat16 and (x_MD.is_cuda or torch.compiler.is_compiling())
         return "fused" if able and helps else "grouped"
 
+    def run_single(self, x_MD: Tensor, routing: Routing) -> Tensor:
+        """All experts of one token, side by side."""
+        wide, chosen = torch.promote_types(x_MD.dtype, torch.float32), routing.ids_MA[0].tolist()
+        gate_AF, up_AF = torch.cat([linear(x_MD, self.gate_up_proj[expert]) for expert in chosen]).chunk(2, dim=-1)
+        hidden = (F.silu(gate_AF) * up_AF).split(1)
+        out_AD = torch.cat([linear(h, self.down_proj[expert]) for h, expert in zip(hidden, chosen, strict=True)])
+        return (routing.weights_MA.to(wide).t() * out_AD).sum(dim=0, keepdim=True)
+
     def run_loop(self, x_MD: Tensor, routing: Routing, y_MD: Tensor) -> Tensor:
         """Reference: expert after expert on the tokens that chose it."""
         for expert in range(len(self.down_proj)):
@@ -141,17 +155,16 @@ class Experts(nn.Module):
         return y_MD
 
     def run_grouped(self, x_MD: Tensor, routing: Routing, y_MD: Tensor) -> Tensor:
-        """Tokens sorted by expert, so that each active expert runs once on neighbouring rows."""
+        """Assignments sorted by expert, so that each active expert runs once, on the tokens that chose it."""
         active = routing.ids_MA.shape[1]
-        order = routing.ids_MA.flatten().argsort(stable=True)
-        counts = routing.ids_MA.flatten().bincount(minlength=len(self.down_proj)).tolist()
-        tokens = order // active
-        groups = x_MD[tokens].split(counts)
-        outs = [self.run_expert(expert, rows) for expert, rows in enumerate(groups) if len(rows)]
-        if not outs:
-            return y_MD
-        weighted = torch.cat(outs) * routing.weights_MA.flatten()[order, None]
-        return y_MD.index_add(0, tokens, weighted.to(y_MD.dtype))
+        ids, weights = routing.ids_MA.flatten(), routing.weights_MA.flatten()
+        counts = ids.bincount(minlength=len(self.down_proj)).tolist()
+        for expert, chosen in enumerate(ids.argsort(stable=True).split(counts)):
+            if len(chosen):
+                tokens = chosen // active
+                out_MD = self.run_expert(expert, x_MD[tokens]).to(y_MD.dtype, memory_format=torch.contiguous_format)
+                y_MD.index_add_(0, tokens, out_MD * weights[chosen, None])
+        return y_MD
 
     def run_fused(self, x_MD: Tensor, routing: Routing, y_MD: Tensor) -> Tensor:
         """Tokens sorted by expert, all experts in one matrix product; the host never learns how many there are."""
@@ -166,8 +179,8 @@ class Experts(nn.Module):
 
     def run_expert(self, expert: int, x_MD: Tensor) -> Tensor:
         """Gated MLP number `expert`, float[M, D]."""
-        gate, up = F.linear(x_MD, self.gate_up_proj[expert]).chunk(2, dim=-1)
-        return F.linear(F.silu(gate) * up, self.down_proj[expert])
+        gate_FM, up_FM = multiply(self.gate_up_proj[expert], x_MD.t()).chunk(2)
+        return multiply(self.down_proj[expert], F.silu(gate_FM) * up_FM).t()
 
 
 class MoE(nn.Module):

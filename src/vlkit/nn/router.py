@@ -98,14 +98,22 @@ class Router(nn.Module):
         Args:
             x_MD: float[M, D].
         """
-        wide = torch.promote_types(x_MD.dtype, torch.float32)
-        logits_ME = F.linear(x_MD.to(wide), self.weight.to(wide))
+        logits_ME = self.logits(x_MD)
         scores_ME = logits_ME.softmax(dim=-1) if self.config.scoring_func == "softmax" else logits_ME.sigmoid()
         ids_MA = self.choose(scores_ME)
         weights_MA = scores_ME.gather(1, ids_MA)
         if self.config.norm_topk_prob and self.config.num_experts_per_tok > 1:
             weights_MA = weights_MA / (weights_MA.sum(dim=-1, keepdim=True) + 1e-20)
         return Routing(ids_MA, weights_MA * self.config.routed_scaling_factor, scores_ME)
+
+    def logits(self, x_MD: Tensor) -> Tensor:
+        """Logits of all experts in float32 or wider, under autocast too, float[M, E]."""
+        wide = torch.promote_types(x_MD.dtype, torch.float32)
+        x_MD, weight, kind = x_MD.to(wide), self.weight.to(wide), x_MD.device.type
+        if torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind):
+            with torch.autocast(kind, enabled=False):
+                return F.linear(x_MD, weight)
+        return F.linear(x_MD, weight)
 
     def choose(self, scores_ME: Tensor) -> Tensor:
         """Chosen experts int64[M, A]; the choice itself has no gradient."""
