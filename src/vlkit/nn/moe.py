@@ -61,8 +61,8 @@ class MoEConfig(RouterConfig):
     def activation_bytes(self, dim: int, *, new: int, itemsize: int) -> int:
         """Most bytes alive at once: the float32 sum, and the rows of one expert, taken to be the average one.
 
-        A single token, and `fused` (which `auto` is on GPUs), hold the rows of all experts. The router's float32 copies of its input and
-        weights, or the shared experts beside the routed ones, count where they are larger.
+        A single token, and `fused` (which `auto` is on GPUs), hold the rows of all experts. The router's float32 copies
+        of its input and weights, or the shared experts beside the routed ones, count where they are larger.
         """
         rows, hidden, wide = new * self.num_experts_per_tok, self.moe_intermediate_size, max(itemsize, 4)
         if self.compute == "loop" or (new > 1 and self.compute != "fused"):
