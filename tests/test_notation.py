@@ -38,7 +38,7 @@ def test_suffixes_use_only_letters_of_the_legend(path: Path) -> None:
 
 def test_the_suffixes_are_found_at_all() -> None:
     found = set().union(*(suffixes(path) for path in FILES))
-    assert {("x_BTD", "BTD"), ("x_NYXW", "NYXW"), ("index_L", "L"), ("mask_BTS", "BTS")} <= found
+    assert {("x_BTD", "BTD"), ("x_NYXW", "NYXW"), ("plan_L", "L"), ("mask_BTS", "BTS")} <= found
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))

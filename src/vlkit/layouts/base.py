@@ -119,9 +119,24 @@ class Layout(nn.Module):
                 + (", less what the layout drops" if tiles < sum(grid.area for grid in tile_grids) else ""),
             )
         grids = [Grid(*part.shape[1:3]) for part in parts]
-        index_L = self.batch_plan(tile_grids, grids[-1], grids[0] if apart else None).to(x_NYXD.device)
-        separators = [vectors.to(x_NYXD.dtype) for vectors in self.parameters()]
-        return torch.cat([*(part.flatten(0, 2) for part in parts), *separators]).index_select(0, index_L)
+        plan_L = self.batch_plan(tile_grids, grids[-1], grids[0] if apart else None)
+        features = parts[0].flatten(0, 2) if len(parts) == 1 else torch.cat([part.flatten(0, 2) for part in parts])
+        return self.gather(features, plan_L)
+
+    def gather(self, x_ND: Tensor, plan_L: Tensor) -> Tensor:
+        """Tokens float[L, D] from all features float[N, D] of the batch, which are read once, and the separators.
+
+        Args:
+            x_ND: features of all views, one after the other.
+            plan_L: int64[L] on the host, addressing the features, then the separators.
+        """
+        separators = [vectors.to(x_ND.dtype) for vectors in self.parameters()]
+        if not separators:
+            return x_ND.index_select(0, plan_L.to(x_ND.device))
+        places = (plan_L >= len(x_ND)).nonzero().flatten()
+        chosen = (plan_L[places] - len(x_ND)).to(x_ND.device)
+        tokens_LD = x_ND.index_select(0, plan_L.clamp(max=len(x_ND) - 1).to(x_ND.device))
+        return tokens_LD.index_copy_(0, places.to(x_ND.device), torch.cat(separators).index_select(0, chosen))
 
     def batch_plan(self, tile_grids: Sequence[Grid], grid: Grid, overview: Grid | None = None) -> Tensor:
         """Plan `LongTensor[L]` of the whole batch, addressing all its features, then the separators.

@@ -11,14 +11,14 @@ FEW = 96
 """Tokens up to which a CPU in half precision is faster with the weights as the left factor."""
 
 
-def multiply(weight: Tensor, x_IM: Tensor) -> Tensor:
-    """Matrix product float[out, M] of weights float[out, in] with the columns float[in, M].
+def multiply(weight: Tensor, x_DM: Tensor) -> Tensor:
+    """Matrix product float[out, M] of weights float[out, D] with the columns float[D, M].
 
     One column in half precision on a CPU goes through the matrix-vector product, which reads weights faster there.
     """
-    if x_IM.shape[1] == 1 and _in_half_on_cpu(x_IM, weight):
-        return torch.mv(weight, x_IM[:, 0])[:, None]
-    return weight @ x_IM
+    if x_DM.shape[1] == 1 and _in_half_on_cpu(x_DM, weight):
+        return torch.mv(weight, x_DM[:, 0])[:, None]
+    return weight @ x_DM
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
