@@ -11,12 +11,12 @@ import torch
 from einops import rearrange, repeat
 from pydantic import Field, model_validator
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from vlkit.config import Count, Depth, Width
 from vlkit.encoders.base import Encoder, EncoderConfig, encoders
 from vlkit.encoders.square import check_square
 from vlkit.errors import ConfigError, ShapeError
+from vlkit.nn.full_attention import attend_all, filled_positions
 from vlkit.nn.mlp import MLP
 from vlkit.nn.recompute import run_blocks
 from vlkit.nn.resize import resize
@@ -103,7 +103,9 @@ class ClipConfig(EncoderConfig):
     def blocks_bytes(self, grid: Grid, itemsize: int) -> int:
         """Most bytes alive at once in the blocks, as `activation_bytes`, on a grid of patches and the class token."""
         hidden = (3 if self.activation == "quick_gelu" else 2) * self.mlp_width
-        return (grid.area + 1) * max(8 * self.width, 4 * self.width + hidden) * itemsize
+        tokens = grid.area + 1
+        attention = max(8 * tokens, 7 * tokens + 2 * filled_positions(tokens, itemsize)) * self.width
+        return max(attention, tokens * (4 * self.width + hidden)) * itemsize
 
     @model_validator(mode="after")
     def _check(self) -> ClipConfig:
@@ -157,7 +159,7 @@ class SelfAttention(nn.Module):
     def forward(self, x_NPW: Tensor) -> Tensor:
         """Attended features, float[N, P, W]."""
         q, k, v = rearrange(self.qkv_proj(x_NPW), "n p (three h k) -> three n h p k", three=3, h=self.heads)
-        return self.out_proj(rearrange(F.scaled_dot_product_attention(q, k, v), "n h p k -> n p (h k)"))
+        return self.out_proj(rearrange(attend_all(q, k, v), "n h p k -> n p (h k)"))
 
 
 class Block(nn.Module):

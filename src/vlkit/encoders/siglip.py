@@ -11,12 +11,12 @@ import torch
 from einops import rearrange
 from pydantic import Field, model_validator
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from vlkit.config import Count, Depth, Width
 from vlkit.encoders.base import Encoder, EncoderConfig, encoders
 from vlkit.errors import ConfigError
 from vlkit.nn.attention_pool import AttentionPool
+from vlkit.nn.full_attention import attend_all, filled_positions
 from vlkit.nn.mlp import MLP
 from vlkit.nn.recompute import run_blocks
 from vlkit.notation import Grid, Size
@@ -87,7 +87,8 @@ class SigLIPConfig(EncoderConfig):
 
     def activation_bytes(self, size: Size, itemsize: int) -> int:
         tokens = self.grid_out(size).area + self.class_token
-        return tokens * max(7 * self.width, 3 * self.width + 2 * self.mlp_width) * itemsize
+        attention = max(7 * tokens, 6 * tokens + 2 * filled_positions(tokens, itemsize)) * self.width
+        return max(attention, tokens * (3 * self.width + 2 * self.mlp_width)) * itemsize
 
     @model_validator(mode="after")
     def _check(self) -> SigLIPConfig:
@@ -132,7 +133,7 @@ class SelfAttention(nn.Module):
     def forward(self, x_NPW: Tensor) -> Tensor:
         """Attended features, float[N, P, W]."""
         q, k, v = rearrange(self.qkv(x_NPW), "n p (three h k) -> three n h p k", three=3, h=self.heads)
-        return self.proj(rearrange(F.scaled_dot_product_attention(q, k, v), "n h p k -> n p (h k)"))
+        return self.proj(rearrange(attend_all(q, k, v), "n h p k -> n p (h k)"))
 
 
 class Block(nn.Module):
