@@ -128,3 +128,12 @@ def test_static_buffers_on_cuda_stay_where_they_are() -> None:
         stores = [store for layer in cache.layers for store in layer.stores]
         seen.add((length.data_ptr(), *(buffer.data_ptr() for store in stores for buffer in store.buffers)))
     assert len(seen) == 1
+
+
+def test_training_in_bfloat16_learns_and_goes_on(tmp_path: Path) -> None:
+    from tests.training.runs import run
+
+    result = run(tmp_path, device="auto", precision="bf16", gradient_checkpointing=True)
+    assert result.model.device.type == "cuda"
+    assert result.history[-1]["eval_loss"] < 0.7 * result.history[0]["loss"]
+    assert run(tmp_path, device="auto", precision="bf16", gradient_checkpointing=True).history == result.history

@@ -118,6 +118,8 @@ def test_the_loss_is_the_cross_entropy_of_the_full_logits(case: Case, data: st.D
     out = case.model(**case.batch, labels=labels, logits_to_keep=0)
     logits = case.model(**case.batch).logits[:, :-1]
     near(out.loss, F.cross_entropy(logits.flatten(0, 1), labels[:, 1:].flatten()), EXACT)
+    summed = case.model(**case.batch, labels=labels, logits_to_keep=0, reduction="sum").loss
+    near(summed, F.cross_entropy(logits.flatten(0, 1), labels[:, 1:].flatten(), reduction="sum"), EXACT)
 
 
 @given(cases())

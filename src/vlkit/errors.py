@@ -48,6 +48,10 @@ class CheckpointError(VlkitError):
     """A checkpoint is incomplete, damaged, or belongs to another model."""
 
 
+class TrainingError(VlkitError):
+    """A training run cannot begin, go on, or be resumed."""
+
+
 class ContextLengthError(VlkitError):
     """A sequence is longer than the decoder's positions or the cache allow."""
 

@@ -74,7 +74,12 @@ def write_text(path: str | Path, text: str) -> None:
     Raises:
         CheckpointError: if the file cannot be written.
     """
-    path, data = Path(path), text.encode()
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: str | Path, data: bytes) -> None:
+    """Write a file, as `write_text` does."""
+    path = Path(path)
     with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = stage(path, [data])

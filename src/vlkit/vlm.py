@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -18,11 +18,15 @@ from vlkit.generate import CacheSpec, generate_ids, generate_text, prefill
 from vlkit.generation import collect
 from vlkit.image_inputs import ImageInputs
 from vlkit.layouts.base import Layout, layouts
+from vlkit.nn.attention import first_positions
 from vlkit.nn.router import Routing
 from vlkit.notation import Grid
 from vlkit.projectors.base import Projector, projectors
 from vlkit.text_inputs import require_known, require_one_per_position, require_text
 from vlkit.vlm_config import VLMConfig
+
+Reduction = Literal["mean", "sum"]
+"""Of the losses of single labels to one."""
 
 
 @dataclass
@@ -31,7 +35,7 @@ class VLMOutput:
 
     Args:
         logits: float[B, T', vocabulary] of the last T' positions asked for, in float32 or wider; None if none were.
-        loss: cross entropy of each next token, mean over the counted labels; None without labels.
+        loss: cross entropy of each next token, mean or sum over the counted labels; None without labels.
         aux_loss: balance loss of the experts in training, to be added to `loss`; None outside training.
         cache: the cache with the new positions in it, if one was asked for.
         inputs_embeds: embeddings float[B, T, D] with the image tokens in their places.
@@ -186,10 +190,12 @@ class VLM(nn.Module):
         global_views: Tensor | None = None,
         inputs_embeds: Tensor | None = None,
         position_ids: Tensor | None = None,
+        sequence_ids: Tensor | None = None,
         cache: CacheSpec | None = None,
         logits_to_keep: int | None = None,
         output_hidden_states: bool = False,
         output_routing: bool = False,
+        reduction: Reduction = "mean",
     ) -> VLMOutput:
         """One pass over T new positions.
 
@@ -201,8 +207,12 @@ class VLM(nn.Module):
             global_views: as in `prepare_inputs_embeds`.
             inputs_embeds: float[B, T, D] in place of ids and images.
             position_ids: int64[B, T]; None: counted from the left edge, padding included.
+            sequence_ids: int64[B, T], where several samples share a row: number of the sample at each position, from 1,
+                each in one piece, and 0 on padding. Samples do not see each other, count their positions from 0, and
+                the first label of each is not counted. The mask of padding follows from it; not every decoder takes it.
             cache: a policy to start a cache with, or the cache of earlier positions.
             logits_to_keep: number of last positions that get logits; None: all, 0: none (the loss needs none).
+            reduction: whether the loss is the mean over the counted labels or their sum.
 
         Raises:
             InputError, ShapeError: if the inputs do not fit each other, the model or the cache.
@@ -216,9 +226,13 @@ class VLM(nn.Module):
             )
         positions = self.require_text(None, inputs_embeds)
         assert inputs_embeds is not None
-        for name, values in {"position_ids": position_ids, "labels": labels}.items():
+        for name, values in {"position_ids": position_ids, "labels": labels, "sequence_ids": sequence_ids}.items():
             if values is not None:
                 require_one_per_position(name, values, positions)
+        packed: dict[str, Tensor] = {}
+        if sequence_ids is not None:
+            packed = {"sequence_ids": self.require_packing(sequence_ids)}
+            labels = None if labels is None else labels.masked_fill(first_positions(sequence_ids), -100)
         kv_cache = None if cache is None else self.open_cache(cache)
         decoded = self.decoder(
             inputs_embeds,
@@ -227,22 +241,23 @@ class VLM(nn.Module):
             cache=kv_cache,
             output_hidden_states=output_hidden_states,
             output_routing=output_routing,
+            **packed,
         )
-        return self._output(decoded, inputs_embeds, kv_cache, labels=labels, logits_to_keep=logits_to_keep)
+        return self._output(decoded, inputs_embeds, kv_cache, labels, logits_to_keep, reduction)
 
     def _output(
         self,
         decoded: DecoderOutput,
         inputs_embeds: Tensor,
         cache: KVCache | None,
-        *,
         labels: Tensor | None,
         logits_to_keep: int | None,
+        reduction: Reduction,
     ) -> VLMOutput:
         kept_BTD = decoded.x_BTD if logits_to_keep is None else decoded.x_BTD[:, -logits_to_keep:]
         return VLMOutput(
             logits=None if logits_to_keep == 0 else self.wide_logits(kept_BTD),
-            loss=None if labels is None else self.loss(decoded.x_BTD, labels),
+            loss=None if labels is None else self.loss(decoded.x_BTD, labels, reduction=reduction),
             aux_loss=decoded.aux_loss,
             cache=cache,
             inputs_embeds=inputs_embeds,
@@ -250,12 +265,13 @@ class VLM(nn.Module):
             routings=decoded.routings,
         )
 
-    def loss(self, x_BTD: Tensor, labels: Tensor) -> Tensor:
+    def loss(self, x_BTD: Tensor, labels: Tensor, *, reduction: Reduction = "mean") -> Tensor:
         """Cross entropy of each next token, with logits only at the positions that count.
 
         Args:
             x_BTD: hidden states float[B, T, D].
             labels: int64[B, T], -100 where not counted.
+            reduction: mean over the counted labels, or their sum (0 if none is counted).
 
         Raises:
             ShapeError: if the labels have another shape.
@@ -266,7 +282,7 @@ class VLM(nn.Module):
         labels_M = labels[:, 1:][counted_BT]
         require_known("labels", labels_M, vocabulary=self.config.decoder.vocabulary)
         logits_MV = self.wide_logits(x_BTD[:, :-1][counted_BT])
-        return F.cross_entropy(logits_MV, labels_M.long())
+        return F.cross_entropy(logits_MV, labels_M.long(), reduction=reduction)
 
     def wide_logits(self, x_BTD: Tensor) -> Tensor:
         """Logits in float32, or in the model's type if that is wider."""
@@ -313,6 +329,20 @@ class VLM(nn.Module):
     def stream(self, tokenizer: Any, **inputs: Any) -> Iterator[str]:
         """Text of one sample, piece by piece; arguments as in `vlkit.generate.generate_text`."""
         return generate_text(self, tokenizer, **inputs)
+
+    def require_packing(self, sequence_ids: Tensor) -> Tensor:
+        """The numbers themselves, int64[B, T], if the decoder keeps several samples in a row apart.
+
+        Raises:
+            InputError: if it does not.
+        """
+        if not self.decoder.packs:
+            raise InputError(
+                f"sequence_ids for {type(self.decoder).__name__}",
+                rule="this decoder does not keep several samples in a row apart",
+                remedy="give each sample a row of its own: arrangement padded or bucketed",
+            )
+        return sequence_ids
 
     def require_text(self, input_ids: Tensor | None, inputs_embeds: Tensor | None) -> tuple[int, int]:
         """Samples B and positions T of a text for this model; see `vlkit.text_inputs.require_text`."""

@@ -135,3 +135,11 @@ def test_one_expert_is_never_normalised() -> None:
 def test_settings_that_cannot_route_are_refused(fields: dict[str, Any], rule: str) -> None:
     with pytest.raises(ConfigError, match=rule):
         RouterConfig(**fields)
+
+
+def test_autocast_leaves_the_scores_in_float32() -> None:
+    torch.manual_seed(0)
+    router, x_MD = Router(RouterConfig(n_routed_experts=8, num_experts_per_tok=2), dim=DIM), torch.randn(6, DIM)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        scores_ME = router(x_MD).scores_ME
+    assert torch.equal(scores_ME, router(x_MD).scores_ME)

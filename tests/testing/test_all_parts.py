@@ -16,5 +16,6 @@ def test_every_registered_part_has_a_small_config() -> None:
 def test_a_registered_part_keeps_every_law(kind: str, tag: str, fields: dict[str, Any]) -> None:
     skip = ["compile", "export"] if kind != "cache_policies" else []
     report = check_part(small_config(kind, tag, fields), skip=skip)
-    assert {found.law for found in report.of("skipped")} <= {"compile", "export"}
+    optional = {"packing"} if tag == "hf_causal_lm" else set()
+    assert {found.law for found in report.of("skipped")} <= {"compile", "export"} | optional
     assert not report.of("noted")

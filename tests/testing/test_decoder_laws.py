@@ -14,7 +14,7 @@ from vlkit.cache import KVCache, LayerCache
 from vlkit.decoders import decoders
 from vlkit.decoders.base import DecoderOutput
 from vlkit.errors import InputError
-from vlkit.nn.attention import padded_causal_mask
+from vlkit.nn.attention import packed_causal_mask, packed_positions, padded_causal_mask
 from vlkit.testing import check_decoder
 
 
@@ -23,7 +23,7 @@ def test_the_part_itself_keeps_every_law() -> None:
         decoders.register(ToyConfig)(Toy)
         report = check_decoder("toy", compiles=False)
     odd = {found.law: found.status for found in report.outcomes if found.status != "passed"}
-    assert odd == {"padding": "noted", "compile": "skipped"}
+    assert odd == {"padding": "noted", "packing": "skipped", "compile": "skipped"}
 
 
 class SeesLater(Toy):
@@ -201,6 +201,40 @@ class Doubled(LayerCache):
         return self.inner.append(*new, *new)[: len(new)]
 
 
+class Packs(Toy):
+    packs = True
+
+    def forward(self, x_BTD: Tensor, *, sequence_ids: Tensor | None = None, **how: Any) -> DecoderOutput:
+        self.ids = sequence_ids
+        return super().forward(x_BTD, **how)
+
+    def mask(self, mask_BS: Tensor, new: int) -> Tensor:
+        return super().mask(mask_BS, new) if self.ids is None else packed_causal_mask(self.ids)
+
+    def count(self, past: int, new: int) -> Tensor:
+        return super().count(past, new) if self.ids is None else packed_positions(self.ids)
+
+
+class MixesSamples(Packs):
+    def mask(self, mask_BS: Tensor, new: int) -> Tensor:
+        return Toy.mask(self, mask_BS, new)
+
+
+class CountsOn(Packs):
+    def count(self, past: int, new: int) -> Tensor:
+        return Toy.count(self, past, new)
+
+
+class HidesPadding(Packs):
+    def mask(self, mask_BS: Tensor, new: int) -> Tensor:
+        mask_BTS = super().mask(mask_BS, new)
+        return mask_BTS if self.ids is None else mask_BTS & (self.ids > 0)[:, None]
+
+    def logits(self, x_BTD: Tensor) -> Tensor:
+        scores = super().logits(x_BTD)
+        return scores if self.ids is None else scores.masked_fill((self.ids == 0)[..., None], float("nan"))
+
+
 WRONG = [
     (GivesATensor, "runs", ("AttributeError",)),
     (GivesALookalike, "shapes", ("forward gives a SimpleNamespace", "DecoderOutput")),
@@ -212,6 +246,9 @@ WRONG = [
     (KeepsOutputs, "hidden_states", ("each layer's output is kept",)),
     (ForgetsTheLastState, "hidden_states", ("2 hidden states for 2 layers",)),
     (AlwaysGivesStates, "hidden_states", ("though nobody asked",)),
+    (MixesSamples, "packing", ("sample 2 of a row gives another result", "packed_causal_mask")),
+    (CountsOn, "packing", ("sample 2 of a row gives another result", "packed_positions")),
+    (HidesPadding, "packing", ("gives no numbers",)),
     (HasNoLimit, "context_limit", ("17 positions", "max_positions is 16", "self.require_context(past + new)")),
     (FailsBeyondItsLimit, "context_limit", ("17 positions end in a RuntimeError",)),
     (FailsOnOtherMasks, "wrong_mask", ("ends in a RuntimeError",)),
@@ -232,7 +269,7 @@ WRONG = [
 def test_a_mistake_breaks_its_law(part: type[Toy], law: str, words: tuple[str, ...]) -> None:
     caught(part(ToyConfig()), law, *words)
     if law != "padding":
-        holds(Toy(ToyConfig()), law)
+        holds(Packs(ToyConfig()), law)
 
 
 def test_absolute_positions_are_noted() -> None:

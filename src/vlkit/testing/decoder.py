@@ -17,6 +17,7 @@ from vlkit.testing.decoder_cache_laws import CACHE_LAWS
 from vlkit.testing.decoder_laws import DECODER_LAWS
 from vlkit.testing.forward_laws import FORWARD_LAWS
 from vlkit.testing.module_subject import ModuleSubject
+from vlkit.testing.packing_law import packing
 from vlkit.testing.start_laws import START_LAWS
 from vlkit.testing.subject import Options
 from vlkit.testing.tool_laws import TOOL_LAWS
@@ -35,7 +36,7 @@ class DecoderSubject(ModuleSubject):
 
     kind = "decoder"
     registry, contract = decoders, Decoder
-    laws = (*CONFIG_LAWS, *START_LAWS, *DECODER_LAWS, *CACHE_LAWS, *BUILDING_LAWS, *FORWARD_LAWS, *TOOL_LAWS)
+    laws = (*CONFIG_LAWS, *START_LAWS, *DECODER_LAWS, packing, *CACHE_LAWS, *BUILDING_LAWS, *FORWARD_LAWS, *TOOL_LAWS)
     x_name = "the embeddings"
     config: DecoderConfig
 
