@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vlkit.cli import options
+from vlkit.cli.grounding import draw_answer, require_drawable
 from vlkit.cli.terminal import loading, write
 from vlkit.errors import ContextLengthError, InputError
 
@@ -38,6 +39,8 @@ def generate(
     cache: options.Cache = "resident",
     chunk_size: options.ChunkSize = 1024,
     revision: options.Revision = None,
+    draw_boxes: Annotated[Path | None, typer.Option(help="PNG file for the picture with the answer's boxes.")] = None,
+    font: Annotated[Path | None, typer.Option(help="Font file for names that are not in ASCII.")] = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Answer a question about pictures with a checkpoint; the answer goes to standard output as it comes.
@@ -46,6 +49,7 @@ def generate(
     """
     from vlkit.cache import cache_policies
     from vlkit.generation import SamplingConfig
+    from vlkit.processing import load
 
     sampling = SamplingConfig(
         temperature=temperature,
@@ -56,6 +60,8 @@ def generate(
         seed=seed,
     )
     policy, place = cache_policies.resolve(cache), options.torch_device(device)
+    if draw_boxes is not None:
+        require_drawable(draw_boxes, len(image or ()), font)
     processor, config = open_processor(model, revision=revision)
     text = sys.stdin.read() if prompt == "-" else prompt
     asked = tagged(text, processor.config.image_token, pictures=len(image or ()))
@@ -73,18 +79,27 @@ def generate(
         **sampling.model_dump(),
         **batch.to(place),
     )
-    if not as_json:
-        for piece in pieces:
+    answer = ""
+    for piece in pieces:
+        answer += piece
+        if not as_json:
             write(piece)
+    seconds = round(time.perf_counter() - started, 3)
+    if not as_json:
         write("\n")
+    boxes: dict[str, Any] = {}
+    if draw_boxes is not None and image:
+        picture = load(image[0], max_pixels=processor.max_pixels, upright=processor.upright)
+        boxes = draw_answer(answer, picture, draw_boxes, font=font)
+    if not as_json:
         return
-    answer = "".join(pieces)
     report = {
         "text": answer,
         "prompt_tokens": batch.input_ids.shape[1],
         "image_tokens": batch.num_image_tokens[0],
         "new_tokens": kv_cache.length + 1 - batch.input_ids.shape[1],
-        "seconds": round(time.perf_counter() - started, 3),
+        "seconds": seconds,
+        **boxes,
     }
     typer.echo(json.dumps(report, indent=2, ensure_ascii=False))
 

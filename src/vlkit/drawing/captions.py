@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from PIL import Image
 
@@ -39,13 +40,16 @@ class Legend:
     Args:
         entries: colour or picture, and text.
         width: units from left to right.
+        font: that of the canvas.
     """
 
-    def __init__(self, entries: Sequence[tuple[str | Image.Image, str]], *, width: int) -> None:
+    def __init__(
+        self, entries: Sequence[tuple[str | Image.Image, str]], *, width: int, font: str | Path | None = None
+    ) -> None:
         self._placed: list[tuple[float, int, str | Image.Image, str]] = []
         x, y = 0.0, 0
         for sign, text in entries:
-            needed = SWATCH + 8 + text_width(text, CAPTION_SIZE)
+            needed = SWATCH + 8 + text_width(text, CAPTION_SIZE, font)
             if x and x + needed > width:
                 x, y = 0.0, y + LINE
             self._placed.append((x, y, sign, text))

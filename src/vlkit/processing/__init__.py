@@ -1,7 +1,8 @@
 """Processing: pictures, conversations and tokens of what a user passes in, and boxes of what a model answers."""
 
 from vlkit.processing.batching import ProcessorOutput, Sample, collate
-from vlkit.processing.grounding import GroundedObject, Grounding, Malformed, from_pixels, parse, render, to_pixels
+from vlkit.processing.box_list import Malformed
+from vlkit.processing.grounding import GroundedObject, Grounding, from_pixels, grounded, parse, render, to_pixels
 from vlkit.processing.image import MAX_PIXELS, Picture, load
 from vlkit.processing.templates import CHAT_TEMPLATE, TEMPLATES, Template
 from vlkit.processing.tokenizer import VL2_TOKENS, Tokenizer
@@ -21,6 +22,7 @@ __all__ = [
     "Tokenizer",
     "collate",
     "from_pixels",
+    "grounded",
     "load",
     "parse",
     "render",

@@ -7,19 +7,15 @@ from 0 to 999 over the width and the height of the picture.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from vlkit.errors import InputError
+from vlkit.processing.box_list import SCALE, BoxList, Malformed, in_order
 from vlkit.tiling import Box, fit_inside
-
-SCALE = 999
-"""Coordinate of the right and of the lower edge."""
 
 _ORDER = ["<|ref|>", "<|/ref|>", "<|det|>", "<|/det|>"]
 _TAG = re.compile("|".join(map(re.escape, _ORDER)))
-_NUMBER = r"\s*([0-9]{1,3})\s*"
-_BOX = re.compile(rf"\[{_NUMBER},{_NUMBER},{_NUMBER},{_NUMBER}\]")
 
 
 @dataclass(frozen=True)
@@ -28,15 +24,6 @@ class GroundedObject:
 
     name: str
     boxes: tuple[Box, ...]
-
-
-@dataclass(frozen=True)
-class Malformed:
-    """Part `[start, stop)` of a text that looks like grounding and cannot be used."""
-
-    start: int
-    stop: int
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -50,7 +37,8 @@ class Grounding:
 def parse(text: str) -> Grounding:
     """Objects of a text, and what had to be left out; never raises, and takes time linear in the text.
 
-    A single box without the outer brackets is accepted. Of a list with bad boxes the good ones are kept.
+    A single box without the outer brackets is accepted, and so are lists in lists. Of a list with bad boxes the good
+    ones are kept.
     """
     objects: list[GroundedObject] = []
     malformed: list[Malformed] = []
@@ -63,28 +51,13 @@ def parse(text: str) -> Grounding:
             malformed.append(Malformed(tags[position].start(), follower, f"not in the form {''.join(_ORDER)}"))
             position += 1
             continue
-        boxes = tuple(_boxes(text, four[2].end(), four[3].start(), malformed))
-        if boxes:
-            objects.append(GroundedObject(text[four[0].end() : four[1].start()], boxes))
+        found = BoxList()
+        found.read(text, four[2].end(), four[3].start())
+        malformed += found.malformed
+        if found.boxes:
+            objects.append(GroundedObject(text[four[0].end() : four[1].start()], tuple(found.boxes)))
         position += 4
     return Grounding(tuple(objects), tuple(malformed))
-
-
-def _boxes(text: str, start: int, stop: int, malformed: list[Malformed]) -> Iterator[Box]:
-    """Boxes between two places; what is neither a box nor the list around it is reported."""
-    for found in _BOX.finditer(text, start, stop):
-        box = Box(*map(int, found.groups()))
-        if _in_order(box):
-            yield box
-        else:
-            malformed.append(Malformed(*found.span(), "edges in the wrong order"))
-    rest = "".join(_BOX.sub("", text[start:stop]).split())
-    if not re.fullmatch(r"\[,*\]|,*", rest) or not _BOX.search(text, start, stop):
-        malformed.append(Malformed(start, stop, "not a list of [left, upper, right, lower] with numbers from 0 to 999"))
-
-
-def _in_order(box: Box) -> bool:
-    return 0 <= box.left <= box.right <= SCALE and 0 <= box.upper <= box.lower <= SCALE
 
 
 def render(objects: Iterable[GroundedObject]) -> str:
@@ -97,7 +70,7 @@ def render(objects: Iterable[GroundedObject]) -> str:
 
 
 def _render_one(item: GroundedObject) -> str:
-    if _TAG.search(item.name) or not item.boxes or not all(map(_in_order, item.boxes)):
+    if _TAG.search(item.name) or not item.boxes or not all(map(in_order, item.boxes)):
         raise InputError(
             f"{item!r:.120} cannot be written",
             rule="a name without grounding tags, and at least one box with 0 <= left <= right <= 999, same downwards",
@@ -139,3 +112,8 @@ def _mapped(box: Box, image_size: tuple[int, int], frame: tuple[int, int] | None
         return round(min(max(inside, 0.0), 1.0) * image_size[axis])
 
     return Box(*(scaled(value, axis % 2) for axis, value in enumerate(box)))
+
+
+def grounded(text: str) -> bool:
+    """Whether a text holds a grounding tag."""
+    return _TAG.search(text) is not None

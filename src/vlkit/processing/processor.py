@@ -102,6 +102,19 @@ class Processor(Generic[SettingsT]):
         """
         raise NotImplementedError(f"{cls.__name__} defines from_pretrained(name_or_path, revision=)")
 
+    @classmethod
+    def for_model(cls, config: Any, tokenizer: Tokenizer | None = None) -> Self:
+        """Processor of a model with this config.
+
+        Args:
+            config: a `vlkit.VLMConfig`.
+            tokenizer: None: one token per byte.
+
+        Raises:
+            ConfigError: if they do not fit each other.
+        """
+        raise NotImplementedError(f"{cls.__name__} defines for_model(config, tokenizer=)")
+
     @property
     def layout(self) -> LayoutConfig:
         """Layout whose plan gives the number of tokens of an image."""

@@ -93,6 +93,12 @@ class Tokenizer:
         _add(backend, [*names, *tokens])
         return cls(backend, dict(OFFICIAL_NAMES))
 
+    def with_phrases(self, phrases: Sequence[str]) -> Tokenizer:
+        """Tokenizer that has one token for each of these texts too, wherever they stand; no special ones."""
+        backend = tokenizers.Tokenizer.from_str(self._backend.to_str())
+        backend.add_tokens([tokenizers.AddedToken(phrase, special=False, normalized=False) for phrase in phrases])
+        return Tokenizer(backend, self.settings)
+
     @property
     def last_id(self) -> int:
         """Greatest id that a text can get."""
