@@ -13,12 +13,15 @@ from typer.core import TyperGroup
 from vlkit.cli.bench import bench
 from vlkit.cli.chat import chat
 from vlkit.cli.check import check
+from vlkit.cli.compare import compare
 from vlkit.cli.components import components
 from vlkit.cli.demo import demo
 from vlkit.cli.describe import describe
+from vlkit.cli.eval import evaluate
 from vlkit.cli.generate import generate
 from vlkit.cli.layout import layout
 from vlkit.cli.terminal import show_error
+from vlkit.cli.train import train
 from vlkit.errors import VlkitError
 
 
@@ -63,5 +66,6 @@ def options(
             stream.reconfigure(errors="replace")
 
 
-for command in (demo, layout, generate, chat, describe, components, check, bench):
+for command in (demo, layout, generate, chat, describe, components, check, bench, train, compare):
     app.command()(command)
+app.command("eval")(evaluate)
