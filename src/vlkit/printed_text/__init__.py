@@ -1,0 +1,1 @@
+"""printed_text."""

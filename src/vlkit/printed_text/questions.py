@@ -1,0 +1,11 @@
+"""The two questions that `vlkit-reader` is trained to answer."""
+
+READ = "Read the text."
+"""The question for all of the text."""
+WHERE = "Where is "
+"""Beginning of the question for a word, which follows with a question mark."""
+
+
+def where(word: str) -> str:
+    """Question for the place of a word."""
+    return f"{WHERE}{word}?"
