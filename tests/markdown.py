@@ -30,6 +30,8 @@ ROOT = Path(__file__).parents[1]
 PHOTO = ROOT / "src" / "vlkit" / "assets" / "demo.jpg"
 REASONS = ("needs the hub", "needs a GPU")
 """Why a block may be left out; it says so in a comment directly above: `<!-- not run: needs the hub -->`."""
+LIBRARIES = {"timm": "timm", "transformers": "transformers", "lora": "peft", "train": "accelerate"}
+"""Optional libraries by the extra that installs them."""
 SHELLS = ("bash", "console")
 FENCE = re.compile(r"^```(\w*)(.*?)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 EXTRAS = re.compile(r'pip install "vlkit\[([\w,]+)\]"')
@@ -151,8 +153,8 @@ def fresh_registries() -> Iterator[None]:
 def require_extras(text: str) -> None:
     """Skip the test unless there are the optional libraries that a page or an example says it needs."""
     for names in EXTRAS.findall(text):
-        for name in {"timm", "transformers"}.intersection(names.split(",")):
-            pytest.importorskip(name)
+        for name in LIBRARIES.keys() & set(names.split(",")):
+            pytest.importorskip(LIBRARIES[name])
 
 
 def prepare(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:

@@ -63,6 +63,37 @@ def test_every_module_is_on_a_reference_page() -> None:
     assert len(shown) == len(set(shown))
 
 
+def linked_from(page: Path) -> set[Path]:
+    """Pages that the text of a page links to."""
+    text = page.read_text(encoding="utf-8")
+    return {(page.parent / link).resolve() for link in re.findall(r"\]\(([^)#:\s]+\.md)(?:#[^)\s]*)?\)", text)}
+
+
+def test_every_page_is_two_clicks_from_the_first() -> None:
+    reached = {DOCS / "index.md"}
+    for _ in range(2):
+        reached |= {page for known in reached for page in linked_from(known)}
+    assert sorted(name(page) for page in set(PAGES) - reached) == []
+
+
+def test_every_page_is_in_the_navigation() -> None:
+    nav = (ROOT / "mkdocs.yml").read_text(encoding="utf-8").partition("\nnav:\n")[2]
+    listed = re.findall(r"(\S+\.md)$", nav, re.MULTILINE)
+    assert sorted(listed) == sorted(page.relative_to(DOCS).as_posix() for page in PAGES)
+
+
+def test_every_picture_is_on_a_page_and_made_by_code() -> None:
+    text = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
+    folders = (ROOT / "tools", ROOT / "benchmarks")
+    scripts = "\n".join(file.read_text(encoding="utf-8") for folder in folders for file in folder.glob("*.py"))
+    for picture in (DOCS / "assets").glob("*.png"):
+        assert f"assets/{picture.name}" in text, f"no page shows {picture.name}"
+        names = (f'"{picture.stem}"', f'"{picture.name}"')
+        known = picture.stem.startswith("bench-") or any(found in scripts for found in names)
+        assert known, f"no script makes {picture.name}"
+
+
 def test_drawing_of_the_token_path_is_what_its_script_makes() -> None:
     script = runpy.run_path(str(ROOT / "tools" / "make_docs_pictures.py"))
-    assert (DOCS / "assets" / "token-path.svg").read_text(encoding="utf-8") == script["token_path"]()
+    for file, make in (("token-path.svg", "token_path"), ("token-path-narrow.svg", "narrow_token_path")):
+        assert (DOCS / "assets" / file).read_text(encoding="utf-8") == script[make]()

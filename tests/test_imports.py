@@ -28,6 +28,9 @@ LEVELS = (
     {"builder", "description"},
     {"bench", "testing"},
     {"models"},
+    {"training"},
+    {"evaluation", "printed_text"},
+    {"comparison"},
     {"cli"},
     {"__main__"},
 )
@@ -40,13 +43,15 @@ SERVICES_KNOW = {"errors", "notation", "config", "files", "tiling", "cropping", 
 ONLY_IN: dict[str, tuple[str, ...]] = {
     "huggingface_hub": ("checkpoint/hub.py",),
     "tokenizers": ("processing/",),
-    "PIL": ("processing/", "drawing/", "models/", "cli/", "testing/"),
+    "PIL": ("processing/", "drawing/", "models/", "training/", "printed_text/", "cli/", "testing/"),
     "hypothesis": ("testing/strategies/",),
     "pytest": ("testing/",),
     "typer": ("cli/",),
     "rich": ("cli/",),
     "transformers": ("foreign/", "encoders/hf_", "decoders/hf_"),
     "timm": ("encoders/timm",),
+    "accelerate": ("training/machine.py",),
+    "peft": ("training/lora.py",),
     "xformers": (),
     "attrdict": (),
     "numpy": (),
@@ -54,7 +59,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
 }
 """Libraries with one home, and those with none."""
 
-ADAPTERS = ("foreign/", "encoders/timm", "encoders/hf_", "decoders/hf_")
+ADAPTERS = ("foreign/", "encoders/timm", "encoders/hf_", "decoders/hf_", "training/lora.py", "training/machine.py")
 """The only files that may load an optional library."""
 
 SOURCE = Path(vlkit.__file__).parent
@@ -62,7 +67,7 @@ FILES = sorted(SOURCE.rglob("*.py"))
 MODULES = sorted(
     ".".join(("vlkit", *path.relative_to(SOURCE).with_suffix("").parts)).removesuffix(".__init__") for path in FILES
 )
-HEAVY = {"PIL", "huggingface_hub", "tokenizers", "typer", "rich", "yaml", "transformers", "timm"}
+HEAVY = {"PIL", "huggingface_hub", "tokenizers", "typer", "rich", "yaml", "transformers", "timm", "accelerate", "peft"}
 
 PROBE = """
 import importlib, json, sys

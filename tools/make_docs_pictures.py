@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
+import re
 import runpy
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -20,61 +23,93 @@ ROOT = Path(__file__).parents[1]
 ASSETS = ROOT / "docs" / "assets"
 DEMO = ROOT / "src" / "vlkit" / "assets" / "demo.jpg"
 
-WIDTH, HEIGHT, BOX_WIDTH, BOX_HEIGHT = 760, 316, 118, 44
-COLUMNS, ROWS = [70, 225, 380, 535, 690], [30, 158, 278]
-BOXES = [
-    ("picture", "any size", 0, 0, False),
-    ("tiling", "pixels[N, 3, h, w]", 1, 0, False),
-    ("encoder", "x[N, Y, X, W]", 2, 0, True),
-    ("projector", "x[N, Y', X', D]", 3, 0, True),
-    ("layout", "x[L, D]", 4, 0, True),
-    ("text", "any language", 0, 1, False),
-    ("tokenizer", "input_ids[B, T]", 1, 1, False),
-    ("embeddings", "x[B, T, D]", 2, 1, False),
-    ("decoder", "x[B, T, D]", 3, 1, True),
-    ("logits", "[B, T, vocabulary]", 4, 1, False),
-    ("cache policy", "where the cache lives", 3, 2, True),
-]
-"""Name, what leaves it, column, row, and whether it can be swapped."""
-ARROWS = [(row, column) for row, columns in enumerate([range(4), range(4)]) for column in columns]
-"""Row and left column of the arrows from left to right."""
+BOX_WIDTH, BOX_HEIGHT = 118, 44
+HALF, MIDDLE, LABEL = BOX_WIDTH // 2, BOX_HEIGHT // 2, 18
+"""Half a box in both directions, and the room for what is written below it."""
+STEPS = {
+    "picture": "any size",
+    "tiling": "pixels[N, 3, h, w]",
+    "encoder": "x[N, Y, X, W]",
+    "projector": "x[N, Y', X', D]",
+    "layout": "x[L, D]",
+    "text": "any language",
+    "tokenizer": "input_ids[B, T]",
+    "embeddings": "x[B, T, D]",
+    "decoder": "x[B, T, D]",
+    "logits": "[B, T, vocabulary]",
+    "cache policy": "where the cache lives",
+}
+"""What leaves each step."""
+SWAPPED = {"encoder", "projector", "layout", "decoder", "cache policy"}
+"""Steps that are parts."""
 
 
 def token_path() -> str:
     """Drawing of the path of a token, coloured by the page that it is part of."""
-    parts = [
-        f'<svg class="token-path" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
-        'aria-label="From picture and text to logits" xmlns="http://www.w3.org/2000/svg">',
-        '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" '
-        'orient="auto-start-reverse"><path d="M0,0 L8,4 L0,8 z" fill="currentColor"/></marker></defs>',
-    ]
-    half, middle = BOX_WIDTH // 2, BOX_HEIGHT // 2
-    for row, left in ARROWS:
-        y = ROWS[row]
-        parts.append(_line(f"M{COLUMNS[left] + half},{y} H{COLUMNS[left + 1] - half - 2}"))
-    scatter = ROWS[1] - middle - 2
-    between = (ROWS[0] + ROWS[1]) // 2 + 14
-    parts.append(_line(f"M{COLUMNS[4]},{ROWS[0] + middle + 18} V{between} H{COLUMNS[2]} V{scatter}"))
-    parts.append(_text(COLUMNS[3], between - 7, "into their places in the text", "note"))
-    parts.append(_line(f"M{COLUMNS[3]},{ROWS[1] + middle + 18} V{ROWS[2] - middle - 2}", both=True))
-    parts.append(_text(COLUMNS[3] + 52, ROWS[2] - middle - 18, "KV cache", "note"))
-    for name, output, column, row, swappable in BOXES:
-        x, y = COLUMNS[column], ROWS[row]
-        shape = "part" if swappable else "step"
-        parts.append(
-            f'<rect class="{shape}" x="{x - half}" y="{y - middle}" width="{BOX_WIDTH}" height="{BOX_HEIGHT}" rx="8"/>'
-        )
-        parts.append(_text(x, y + 5, name, shape))
-        if row < 2:
-            parts.append(_text(x, y + middle + 14, output, "shape"))
-        else:
-            parts.append(_text(x + half + 10, y + 5, output, "note left"))
-    return "\n".join([*parts, "</svg>\n"])
+    columns, rows = [70, 225, 380, 535, 690], [30, 158, 278]
+    lines = []
+    for row, names in zip(rows, (list(STEPS)[:5], list(STEPS)[5:10])):
+        for left, right in itertools.pairwise(columns):
+            lines.append(_line("token-tip", f"M{left + HALF},{row} H{right - HALF - 2}"))
+        lines += [_box(name, column, row) for name, column in zip(names, columns)]
+    turn = (rows[0] + rows[1]) // 2 + 14
+    down = f"M{columns[4]},{rows[0] + MIDDLE + LABEL} V{turn} H{columns[2]} V{rows[1] - MIDDLE - 2}"
+    lines.append(_line("token-tip", down))
+    lines.append(_text(columns[3], turn - 7, "into their places in the text", "note"))
+    lines.append(_line("token-tip", f"M{columns[3]},{rows[1] + MIDDLE + LABEL} V{rows[2] - MIDDLE - 2}", both=True))
+    lines.append(_text(columns[3] + 52, rows[2] - MIDDLE - 18, "KV cache", "note"))
+    lines.append(_box("cache policy", columns[3], rows[2], label="note left"))
+    return _svg("token-path", "token-tip", (760, 316), lines)
 
 
-def _line(path: str, *, both: bool = False) -> str:
-    start = ' marker-start="url(#tip)"' if both else ""
-    return f'<path class="flow" d="{path}"{start} marker-end="url(#tip)"/>'
+def narrow_token_path() -> str:
+    """The same from top to bottom, for phones."""
+    left, right = 72, 252
+    rows = [30 + 90 * row for row in range(7)]
+    pictures = list(zip(list(STEPS)[:5], rows))
+    texts = list(zip([*list(STEPS)[5:9], "logits"], rows[2:]))
+    lines = []
+    for column, names in ((right, pictures), (left, texts)):
+        lines += [_box(name, column, row) for name, row in names]
+        for _, row in names[:-1]:
+            lines.append(_line("narrow-tip", f"M{column},{row + MIDDLE + LABEL} V{row + 90 - MIDDLE - 2}"))
+    across = f"M{right - HALF},{rows[4]} H{left + HALF + 2}"
+    lines.append(_line("narrow-tip", across))
+    lines.append(_text((left + right) // 2, rows[4] - 8, "in places", "note"))
+    lines.append(_box("cache policy", right, rows[5], label="note"))
+    between = f"M{left + HALF + 2},{rows[5]} H{right - HALF - 2}"
+    lines.append(_line("narrow-tip", between, both=True))
+    lines.append(_text((left + right) // 2, rows[5] - 8, "KV cache", "note"))
+    return _svg("token-path narrow", "narrow-tip", (324, rows[-1] + 44), lines)
+
+
+def _svg(kind: str, tip: str, size: tuple[int, int], lines: list[str]) -> str:
+    head = (
+        f'<svg class="{kind}" viewBox="0 0 {size[0]} {size[1]}" role="img" '
+        'aria-label="From picture and text to logits" xmlns="http://www.w3.org/2000/svg">'
+    )
+    marker = (
+        f'<defs><marker id="{tip}" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" '
+        'orient="auto-start-reverse"><path d="M0,0 L8,4 L0,8 z" fill="currentColor"/></marker></defs>'
+    )
+    return "\n".join([head, marker, *lines, "</svg>\n"])
+
+
+def _box(name: str, x: int, y: int, *, label: str = "shape") -> str:
+    kind = "part" if name in SWAPPED else "step"
+    place = (x + HALF + 10, y + 5) if label.endswith("left") else (x, y + MIDDLE + 14)
+    return "\n".join(
+        [
+            f'<rect class="{kind}" x="{x - HALF}" y="{y - MIDDLE}" width="{BOX_WIDTH}" height="{BOX_HEIGHT}" rx="8"/>',
+            _text(x, y + 5, name, kind),
+            _text(*place, STEPS[name], label),
+        ]
+    )
+
+
+def _line(tip: str, path: str, *, both: bool = False) -> str:
+    start = f' marker-start="url(#{tip})"' if both else ""
+    return f'<path class="flow" d="{path}"{start} marker-end="url(#{tip})"/>'
 
 
 def _text(x: int, y: int, text: str, kind: str) -> str:
@@ -105,15 +140,31 @@ def comparison_picture() -> Image.Image:
             return opened.resize((opened.width // 2, opened.height // 2), Image.Resampling.LANCZOS)
 
 
+def page_picture(page: str, name: str, *, shrink: int = 1) -> Image.Image:
+    """Picture that the code of a page of the documentation writes, so many times smaller."""
+    code = re.findall(
+        r"^```python\n(.*?)^```", (ROOT / "docs" / page).read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
+    )
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder), contextlib.redirect_stdout(io.StringIO()):
+        shutil.copy(DEMO, "photo.jpg")
+        exec("\n".join(code), {"__name__": "__main__"})
+        with Image.open(name) as opened:
+            size = (opened.width // shrink, opened.height // shrink)
+            return opened.convert("RGB").resize(size, Image.Resampling.LANCZOS)
+
+
 def main() -> None:
     """Write all pictures."""
     (ASSETS / "token-path.svg").write_text(token_path(), encoding="utf-8")
+    (ASSETS / "token-path-narrow.svg").write_text(narrow_token_path(), encoding="utf-8")
     mini = vlkit.presets["mini"].replace(candidate_resolutions=((56, 56), (168, 112)))
     pictures = {
         "demo": demo_picture(),
         "layout-2d": layout_picture(mini, "The 2D layout"),
         "layout-1d": layout_picture(mini.replace(layout=Layout1DConfig()), "The 1D layout"),
         "comparison": comparison_picture(),
+        "grounding": page_picture("guides/grounding.md", "boxes.png"),
+        "failures": page_picture("guides/evaluate.md", "failures.png", shrink=2),
     }
     for name, picture in pictures.items():
         picture.quantize(128).save(ASSETS / f"{name}.png", optimize=True)
