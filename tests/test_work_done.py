@@ -269,9 +269,9 @@ def test_a_layout_gathers_once_whatever_the_number_of_pictures() -> None:
         layout(features, grids)
         with Made() as made:
             layout(features, grids)
-        return [tensor for tensor in made.fresh if tensor.is_floating_point()]
+        return [tensor for tensor in made.fresh if tensor.numel() >= features.numel() and tensor.is_floating_point()]
 
-    assert len(made_by(1)) == len(made_by(12)) <= 2, "the features beside the separators, and the tokens"
+    assert len(made_by(1)) == len(made_by(12)) == 1, "the tokens; the features themselves are read where they are"
 
 
 def test_plans_are_made_once() -> None:
