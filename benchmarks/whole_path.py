@@ -71,7 +71,7 @@ def ours(config: VLMConfig, request: Request, views: int, options: Options) -> M
         model = vlkit.build(config, dtype=DTYPE, device=options.device).eval()
     runs = max(options.runs - 2, 1)
     seconds = dict(measure_stages(model, request, runs=runs, warmup=0 if options.dry else 4))
-    seconds["vision between the other stages"] = seconds.pop("vision")
+    seconds["vision in the request"] = seconds.pop("vision")
     return Measured(seconds | {"vision": steady_vision(model.encoder, config, views, options)})
 
 
