@@ -1,4 +1,4 @@
-"""Layouts and projectors on the task of `vlkit-reader`: `python examples/layouts_and_projectors/compare.py OUTPUT`.
+"""Layouts and projectors on reading printed text: `python examples/layouts_and_projectors/compare.py OUTPUT`.
 
 Twenty runs of about a minute on one core; a study that was stopped goes on with the same command.
 """

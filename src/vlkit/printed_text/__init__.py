@@ -1,1 +1,1 @@
-"""printed_text."""
+"""Pictures of printed text with questions, as a task to learn."""

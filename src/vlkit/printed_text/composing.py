@@ -16,7 +16,7 @@ from vlkit.printed_text.page import CAPITAL, Colour, Page, measure
 from vlkit.printed_text.words import SHORTEST, Split, random_word
 
 TRAINED_FONTS = ("pillow", "roboto", "source-sans", "source-serif", "hanken-grotesk", "fredoka-one")
-"""Families that `vlkit-reader` was trained on; `manrope` and `caladea` were kept for its evaluation."""
+"""Families to train on; `manrope` and `caladea` are kept for evaluation."""
 
 FORMATS = ((48, 48), (96, 48), (48, 96), (144, 48), (192, 48), (96, 96))
 """Widths and heights of pictures, before they are scaled and cut to chance."""

@@ -1,4 +1,4 @@
-"""The two questions that `vlkit-reader` is trained to answer."""
+"""The two questions of the task."""
 
 READ = "Read the text."
 """The question for all of the text."""

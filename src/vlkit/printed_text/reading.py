@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from vlkit.vlm import VLM
 
 LEAST_PROBABILITY = 0.8
-"""Mean probability of an answer's tokens below which `vlkit-reader` is not to be believed."""
+"""Mean probability of an answer's tokens below which it is not believed; no trained model has set it yet."""
 MOST_TOKENS = 96
 """Most tokens of an answer."""
 
@@ -50,7 +50,7 @@ def read(model: VLM, processor: Processor[Any], picture: Image) -> Answer:
     """All of the text on a picture.
 
     Args:
-        model: `vlkit-reader`, or one that was trained on the same task.
+        model: trained on this task.
         processor: that of the model.
         picture: what to read.
     """
@@ -61,7 +61,7 @@ def find(model: VLM, processor: Processor[Any], picture: Image, word: str) -> tu
     """Where a word is, in pixels of the picture; no box if the answer holds none.
 
     Args:
-        model: `vlkit-reader`, or one that was trained on the same task.
+        model: trained on this task.
         processor: that of the model.
         picture: where to look.
         word: what to look for.

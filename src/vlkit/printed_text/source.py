@@ -1,4 +1,4 @@
-"""The task of `vlkit-reader` as a source of samples: read what is printed, and say where a word is."""
+"""The task as a source of samples: read what is printed, and say where a word is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tokenizer of `vlkit-reader`: bytes, and the few phrases of its questions and boxes as one token each."""
+"""A tokenizer for this task: bytes, and the few phrases of its questions and boxes as one token each."""
 
 from __future__ import annotations
 
