@@ -1,9 +1,8 @@
-"""Checkpoints: official names and shapes to ours and back, safetensors folders in and out, the hub, bundled models.
+"""Checkpoints: official names and shapes to ours and back, safetensors folders in and out, and the hub.
 
 No pickle and no code from a checkpoint is ever loaded.
 """
 
-from vlkit.checkpoint.bundled import BUNDLED, bundled_folder
 from vlkit.checkpoint.files import WeightFiles
 from vlkit.checkpoint.hub import resolve_folder
 from vlkit.checkpoint.keymap import KeyMap, Slot
@@ -12,7 +11,6 @@ from vlkit.checkpoint.rules import Rule, Squeeze, Stack, Unsqueeze
 from vlkit.checkpoint.saving import save
 
 __all__ = [
-    "BUNDLED",
     "KeyMap",
     "Rule",
     "Slot",
@@ -20,7 +18,6 @@ __all__ = [
     "Stack",
     "Unsqueeze",
     "WeightFiles",
-    "bundled_folder",
     "load_into",
     "named_tensors",
     "resolve_folder",
