@@ -1,5 +1,7 @@
 """The builder: immutable, in any order, with parts by tag, config or module."""
 
+import subprocess
+import sys
 from itertools import permutations
 from typing import Any
 
@@ -178,6 +180,22 @@ def test_weights_are_made_in_the_type_and_place_asked_for(dtype: torch.dtype) ->
         assert {weight.device.type for weight in model.parameters()} == {"meta"}
     assert torch.get_default_dtype() == torch.float32
     assert torch.empty(()).device.type == "cpu"
+
+
+def test_weights_that_are_nowhere_are_not_drawn() -> None:
+    code = """
+import sys, torch, vlkit
+state = torch.get_rng_state()
+model = vlkit.build("mini", device="meta")
+assert all(parameter.is_meta for parameter in model.parameters())
+assert torch.equal(state, torch.get_rng_state())
+assert "torch._dynamo" not in sys.modules
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    with torch.device("meta"):
+        assert all(parameter.is_meta for parameter in vlkit.build("mini").parameters())
+    assert not any(parameter.is_meta for parameter in vlkit.build("mini").parameters())
 
 
 def test_the_default_type_comes_back_after_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,10 +13,11 @@ from pathlib import Path
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from vlkit import from_pretrained
 from vlkit.evaluation.boxes import iou
 from vlkit.evaluation.text_metrics import character_error_rate
-from vlkit.printed_text.composing import PageConfig
 from vlkit.printed_text.held_out import find_one, held_out_pages, read_all
+from vlkit.printed_text.source import PrintedTextConfig
 from vlkit.training import Recipe, train
 from vlkit.training.ingredients import make_model, make_processor
 from vlkit.vlm import VLM
@@ -29,15 +30,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("output", type=Path)
     parser.add_argument("--recipe", type=Path, default=HERE / "recipe.toml")
+    parser.add_argument("--begin", help="checkpoint to begin from; without it, weights are fresh")
     parser.add_argument("--pages", type=int, default=200, help="pages of each measurement on the way")
     given = parser.parse_args()
     recipe = Recipe.from_file(given.recipe)
     torch.backends.cuda.allow_fp16_bf16_reduction_math_sdp(True)
-    model = make_model(recipe)
+    model = from_pretrained(given.begin, dtype=torch.float32) if given.begin else make_model(recipe)
     processor = make_processor(recipe, model.config)
     model.encoder.compile(dynamic=True)
-    one_word = held_out_pages(PageConfig(words_per_line=1, lines=1), given.pages)
-    all_words = held_out_pages(PageConfig(), given.pages)
+    assert isinstance(recipe.data, PrintedTextConfig)
+    pages = recipe.data.pages
+    one_word = held_out_pages(pages.replace(words_per_line=1, lines=1), given.pages)
+    all_words = held_out_pages(pages, given.pages)
     began = time.time()
 
     def measure(current: VLM, step: int) -> Mapping[str, float]:

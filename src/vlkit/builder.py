@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, ClassVar, Generic, Self, TypeVar, cast
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from vlkit.config import Config
 from vlkit.cropping import Cropping
@@ -31,6 +32,8 @@ KINDS: Mapping[str, tuple[Registry[Any, Any], type[nn.Module], type[Config] | No
     "decoder": (decoders, Decoder, None),
 }
 """Kind of part: its registry, its contract, and the config that stands for a plain module, where one can."""
+
+DRAWING = (Tensor.normal_, Tensor.uniform_)
 
 
 class VLMBuilder(Generic[ModelT]):
@@ -132,10 +135,21 @@ def fresh_weights(dtype: torch.dtype | None, device: torch.device | str | None) 
     before = torch.get_default_dtype()
     torch.set_default_dtype(dtype or before)
     try:
-        with torch.device(device or torch.get_default_device()):
+        place = torch.device(device or torch.get_default_device())
+        with place, _NothingDrawn() if place.type == "meta" else nullcontext():
             yield
     finally:
         torch.set_default_dtype(before)
+
+
+class _NothingDrawn(TorchFunctionMode):
+    """Leaves initial weights as they are: on the meta device drawing them does nothing but load torch's compiler."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if func in DRAWING or getattr(func, "__module__", None) == nn.init.__name__:
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **kwargs)
 
 
 def _config_of(

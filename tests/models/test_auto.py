@@ -1,6 +1,7 @@
 """The door to all models: what is saved comes back, and what names no config is refused."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,14 @@ from vlkit.notation import Grid
 MINI = vlkit.presets["mini"]
 
 
+def logits_of(model: vlkit.VLM, batch: Mapping[str, torch.Tensor]) -> torch.Tensor:
+    """Logits with the weights in memory of their own: mapped ones lie as the file has them, and the last bit of a
+    product depends on their alignment on some CPUs."""
+    logits = deepcopy(model)(**batch).logits
+    assert logits is not None
+    return logits
+
+
 @given(small_configs(official=True), seeds, st.data())
 def test_what_is_saved_in_the_official_layout_comes_back(
     tmp_path_factory: pytest.TempPathFactory, config: vlkit.DeepseekVLV2Config, seed: int, data: st.DataObject
@@ -41,7 +50,7 @@ def test_what_is_saved_in_the_official_layout_comes_back(
     assert (again.config, again.dtype, again.training) == (config, dtype, False)
     assert same_weights(again, model)
     batch = batch_of([data.draw(samples(config))], config)
-    assert torch.equal(again(**batch).logits, model(**batch).logits)
+    assert torch.equal(logits_of(again, batch), model(**batch).logits)
 
 
 @given(cases(most=1))
@@ -56,7 +65,7 @@ def test_what_the_official_layout_cannot_express_comes_back_from_vlkits_own(
         with pytest.raises(ConfigError, match="cannot be written to an official"):
             case.model.config.to_hf()
         assert again.config == case.model.config == vlkit.resolve_config(folder)
-        assert torch.equal(again(**case.batch).logits, case.model(**case.batch).logits)
+        assert torch.equal(logits_of(again, case.batch), case.model(**case.batch).logits)
 
 
 def with_tied_head(**fields: Any) -> vlkit.DeepseekVLV2:

@@ -74,3 +74,13 @@ def test_ink_and_paper_differ() -> None:
     for number in range(100):
         page = compose(PLAIN, Random(number))
         assert sum(abs(one - other) for one, other in zip(page.ink, page.paper)) > 80
+
+
+def test_full_pages_hold_as_much_as_there_is_room_for() -> None:
+    settings = PLAIN.replace(formats=((128, 64),), scale=(1, 1), trim=0, font_size=(20, 20), words_per_line=1, lines=1)
+    some = [compose(settings, Random(number)) for number in range(30)]
+    full = [compose(settings.replace(full=1.0, length=(3, 8)), Random(number)) for number in range(30)]
+    assert {len(page.lines) for page in some} == {1}
+    assert {len(page.lines) for page in full} == {2}
+    assert sum(len(page.text) for page in full) > 2 * sum(len(page.text) for page in some)
+    assert all(6 <= len(" ".join(line)) <= 10 for page in full for line in page.lines)

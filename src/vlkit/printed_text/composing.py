@@ -56,6 +56,8 @@ class PageConfig(Config):
     """Most words of a line."""
     lines: Count = 3
     """Most lines."""
+    full: float = Field(default=0.0, ge=0, le=1)
+    """Share of pages with as many words and lines as there is room for."""
     coloured: float = Field(default=0.6, ge=0, le=1)
     """Share of pages in colours; the others are dark on light, or light on dark half as often as the coloured ones."""
     spread: float = Field(default=1.0, ge=0, le=1)
@@ -188,11 +190,12 @@ def _grid(config: PageConfig, random: Random, size: Size, face: str) -> Page:
 def _lines(config: PageConfig, random: Random, size: Size, font_size: int) -> tuple[tuple[str, ...], ...]:
     """Words that about fit into the picture."""
     capacity = max(int((size.width - 2 * MARGIN) / (0.62 * font_size)), config.length[0])
-    most_lines = max(min(int(size.height / (1.25 * font_size)), config.lines), 1)
+    room = max(int(size.height / (1.25 * font_size)), 1)
+    most_lines, full = min(room, config.lines), bool(config.full) and random.random() < config.full
     lines = []
-    for _ in range(random.choice((1, random.randint(1, most_lines)))):
+    for _ in range(room if full else random.choice((1, random.randint(1, most_lines)))):
         left, words = capacity, []
-        for _ in range(random.randint(1, config.words_per_line)):
+        for _ in range(capacity if full else random.randint(1, config.words_per_line)):
             longest = min(config.length[1], left)
             if longest < config.length[0]:
                 break
