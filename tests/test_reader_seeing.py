@@ -69,9 +69,9 @@ def test_characters_are_learned() -> None:
     model, processor, source = parts((64, 64))
     eyes = SEE["Eyes"](model.encoder, model.projector, model.config.decoder.dim)
     batch = next(SEE["batches"](processor, source, 4))
-    before = model.encoder.blocks[0].attn.qkv.weight.detach().clone()
+    before = model.encoder.get_parameter("blocks.0.attn.qkv.weight").detach().clone()
     rows = list(SEE["teach"](eyes, islice([batch] * 60, 60), 60, lr=3e-3, clip=1.0))
     first, last = rows[0], rows[-1]
     assert [row[0] for row in rows] == list(range(1, 61))
     assert last[1] < 0.6 * first[1]
-    assert not torch.equal(before, model.encoder.blocks[0].attn.qkv.weight)
+    assert not torch.equal(before, model.encoder.get_parameter("blocks.0.attn.qkv.weight"))
