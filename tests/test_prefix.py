@@ -42,7 +42,10 @@ def test_a_prefix_from_a_file_goes_on_as_the_one_that_was_saved(
         loaded = load_prefix(path, decoder=model, cache=POLICIES[policy])
         assert (loaded.length, loaded.samples) == (7, 4 if forked else 2)
         x_BTD = normal(seed + 1, cache.samples, 4, DIM).float()
-        assert torch.equal(*(logits_of(model, x_BTD, [3, 1], each) for each in (loaded, cache)))
+        found, expected = (logits_of(model, x_BTD, [3, 1], each) for each in (loaded, cache))
+        # a fork lies in two pieces, and on some CPUs the last bit of a product depends on where its numbers lie
+        rtol, atol = (1e-5, 1e-6) if forked else (0.0, 0.0)
+        torch.testing.assert_close(found, expected, rtol=rtol, atol=atol)
 
 
 @pytest.mark.parametrize("policy", LOSSLESS.values(), ids=LOSSLESS)

@@ -1,5 +1,6 @@
 """Whole models with parts of other libraries: generation as theirs, vlkit's own checkpoints, descriptions."""
 
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -139,7 +140,8 @@ def test_a_model_is_saved_in_our_format_and_loaded(name: str, encoder: str, tmp_
     for key, tensor in model.state_dict().items():
         assert torch.equal(loaded.state_dict()[key], tensor), key
     inputs = picture_inputs(model)
-    assert torch.equal(loaded(**inputs).logits, model(**inputs).logits)
+    # mapped weights lie as the file has them, and on some CPUs the last bit of a product depends on their alignment
+    assert torch.equal(deepcopy(loaded)(**inputs).logits, model(**inputs).logits)
     assert torch.equal(loaded.generate(**inputs, max_new_tokens=3), model.generate(**inputs, max_new_tokens=3))
     if name == "tied":
         lm = language_model(loaded)
