@@ -1,8 +1,8 @@
 """Teach the eyes of a reader before it talks: `python examples/reader/see.py OUTPUT`.
 
 Encoder and projector alone, without a language model: each quarter of a feature names the character whose middle lies
-in its pixels, or none. Pages are full of text, and no view is seen twice, so that a second of computing sees several
-times as many characters as with questions and answers. What is written is a whole checkpoint, its decoder untrained;
+in its pixels, or none. Pages are full of text, and no view is seen twice, so that a second of computing sees more
+characters than with questions and answers. What is written is a whole checkpoint, its decoder left as it was;
 `train.py --begin OUTPUT` goes on from it. On two cores: `torchrun --nproc_per_node 2 examples/reader/see.py OUTPUT`.
 """
 
@@ -115,6 +115,7 @@ def main() -> None:
     pages = recipe.data.pages.replace(full=1.0)
     source = PrintedText(recipe.data.replace(pages=pages, same_format=given.batch_size))
     rank, world = begin_processes()
+    torch.manual_seed(recipe.seed)
     eyes: nn.Module = Eyes(model.encoder, model.projector, model.config.decoder.dim).train()
     model.encoder.compile(dynamic=True)
     if world > 1:
