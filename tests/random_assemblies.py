@@ -46,6 +46,7 @@ _siglip: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
         "type": st.just("siglip"),
         "image_size": st.sampled_from([8, 12, 16, [12, 8]]),
         "patch_size": few,
+        "stem": st.sampled_from([[], [], [], [4], [6, 4]]),
         "width": widths,
         "layers": few,
         "heads": st.sampled_from([1, 2]),

@@ -61,9 +61,11 @@ DECODERS = st.builds(
 @st.composite
 def siglips(draw: st.DrawFn) -> SigLIPConfig:
     layers, class_token = draw(st.integers(1, 3)), draw(st.booleans())
+    stem = draw(st.sampled_from([(), (5,), (6, 5)]))
     return SigLIPConfig(
-        image_size=draw(st.sampled_from([14, (12, 18)])),
-        patch_size=draw(st.sampled_from([4, 5])),
+        image_size=draw(st.sampled_from([6, (4, 8)] if stem else [14, (12, 18)])),
+        patch_size=2 if stem else draw(st.sampled_from([4, 5])),
+        stem=stem,
         width=12,
         layers=layers,
         heads=2,

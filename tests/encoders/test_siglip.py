@@ -1,4 +1,4 @@
-"""Laws of the vision transformer: grid, unused pixels, selected layers, pooling, memory saving."""
+"""Laws of the vision transformer: grid, unused pixels, stems, selected layers, pooling, memory saving."""
 
 from typing import Any
 
@@ -10,13 +10,22 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from tests.strategies import normal, seeds
+from tests.encoders import laws
+from tests.strategies import grids, normal, seeds
 from tests.tolerances import EXACT
 from vlkit.encoders import SigLIP, SigLIPConfig, encoders
 from vlkit.errors import ConfigError, ShapeError
 from vlkit.notation import Grid, Size
+from vlkit.testing import check_part
 
 TINY: dict[str, Any] = {"patch_size": 4, "width": 8, "layers": 3, "heads": 2, "mlp_ratio": 1.5}
+STEMS: dict[tuple[int, ...], tuple[int, int]] = {
+    (5,): (2, 1),
+    (5, 6): (2, 3),
+    (5, 6, 4): (4, 5),
+    (4, 4, 6, 6, 5): (8, 13),
+}
+"""Channels of stems, the side of their patches, and how far from the first pixel of its patch a feature sees."""
 
 
 def build(**fields: Any) -> SigLIP:
@@ -61,6 +70,52 @@ def test_features_stand_where_their_patch_is(seed: int) -> None:
     changed[0, :, 4:8, 12:16] += 1
     moved = (encoder(pixels) != encoder(changed)).any(dim=-1)[0]
     assert moved.nonzero().tolist() == [[1, 3]]
+
+
+@settings(max_examples=25)
+@given(st.sampled_from([*STEMS]), grids(4), st.booleans())
+def test_behind_a_stem_the_declared_grid_is_the_real_one(stem: tuple[int, ...], grid: Grid, class_token: bool) -> None:
+    side = STEMS[stem][0]
+    size = Size(side * grid.cols, side * grid.rows)
+    encoder = build(stem=stem, patch_size=side, image_size=tuple(size), class_token=class_token, layers=1)
+    laws.declared_grid_is_the_real_one(encoder, size, tiles=2)
+    assert encoder.grid_out(size) == grid
+
+
+@pytest.mark.parametrize("stem", STEMS)
+@given(st.floats(0, 1, exclude_max=True), st.floats(0, 1, exclude_max=True))
+def test_behind_a_stem_features_see_their_patch_and_the_pixels_around_it(
+    stem: tuple[int, ...], down: float, across: float
+) -> None:
+    (side, radius), (rows, cols) = STEMS[stem], (5, 6)
+    encoder = build(stem=stem, patch_size=side, image_size=(side * cols, side * rows), layers=1)
+    encoder.blocks = torch.nn.ModuleList()
+    row, col = int(down * side * rows), int(across * side * cols)
+    pixels = laws.tiles_of(encoder.config.tile_size)
+    pixels[0, :, row, col] = float("nan")
+    seen = encoder(pixels).isnan()[0]
+    near = [[max(abs(side * y - row), abs(side * x - col)) <= radius for x in range(cols)] for y in range(rows)]
+    assert seen.all(dim=-1).tolist() == seen.any(dim=-1).tolist() == near
+    assert near[row // side][col // side]
+
+
+@pytest.mark.parametrize("stem", STEMS)
+def test_behind_a_stem_the_laws_of_encoders_hold(stem: tuple[int, ...]) -> None:
+    side = STEMS[stem][0]
+    encoder = build(stem=stem, patch_size=side, image_size=(2 * side, 3 * side), class_token=True)
+    size = encoder.config.tile_size
+    laws.tiles_do_not_depend_on_each_other(encoder, size, seed=0)
+    laws.declared_operations_are_the_counted_ones(encoder, size)
+    laws.gradients_reach_all_but_idle_parameters(encoder, size)
+    assert not check_part(encoder.config, skip=["compile", "export"]).of("noted")
+
+
+@pytest.mark.parametrize("stem", [(4, 4, 4), (96, 96, 96), (8, 8, 1024)])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_with_a_stem_estimated_bytes_are_about_the_held_ones(stem: tuple[int, ...], dtype: torch.dtype) -> None:
+    """Where the blocks take the most, the first maps, or the last one."""
+    config = SigLIPConfig(image_size=64, patch_size=4, stem=stem, width=64, layers=2, heads=4)
+    laws.estimated_bytes_are_about_the_held_ones(config, config.tile_size, dtype)
 
 
 @given(seeds)
@@ -145,6 +200,13 @@ def test_pixels_of_another_shape_are_refused(shape: tuple[int, ...]) -> None:
     ({"pool": "token"}, "takes the class token"),
     ({"select_layer": 27}, "from -1 to -27"),
     ({"select_layer": -28}, "from -1 to -27"),
+    ({"stem": (8, 8, 8, 8)}, "here down to patches of 4[\\s\\S]*remedy: patch_size 4, or another stem"),
+    ({"stem": (8,), "patch_size": 1}, "here down to patches of 2"),
+    ({"stem": (8, 8, 8), "patch_size": 8}, "here down to patches of 4"),
+    ({"stem": (8, 8, 8), "patch_size": 4, "image_size": 14}, "the patch size divides both sides of a tile"),
+    ({"stem": (8,), "patch_size": 2, "image_size": (14, 15)}, "the patch size divides both sides of a tile"),
+    ({"stem": (8, 0, 8), "patch_size": 4}, "stem.1: .*greater than or equal to 1"),
+    ({"stem": (1,) * 17}, "at most 16 items"),
 ])  # fmt: skip
 def test_fields_that_cannot_go_together_are_refused(fields: dict[str, Any], rule: str) -> None:
     with pytest.raises(ConfigError, match=rule):
@@ -162,6 +224,6 @@ def test_declared_operations_are_the_counted_ones(class_token: bool) -> None:
 def test_the_default_is_the_released_encoder() -> None:
     config = SigLIPConfig()
     assert (config.tile_size, config.grid_out(config.tile_size)) == (Size(384, 384), Grid(27, 27))
-    assert (config.feature_dim, config.mlp_width) == (1152, 4304)
+    assert (config.feature_dim, config.mlp_width, config.stem) == (1152, 4304, ())
     with torch.device("meta"):
         assert sum(p.numel() for p in encoders.build(config).parameters()) == 428_225_600

@@ -68,6 +68,20 @@ def test_what_the_official_layout_cannot_express_comes_back_from_vlkits_own(
         assert torch.equal(logits_of(again, case.batch), case.model(**case.batch).logits)
 
 
+def test_a_stem_of_convolutions_comes_back_from_vlkits_own_layout(tmp_path: Path) -> None:
+    encoder = MINI.encoder.replace(image_size=32, patch_size=4, stem=(5, 6, 7))
+    config = MINI.replace(encoder=encoder, candidate_resolutions=((32, 32),))
+    model = random_model(config, 0, dtype=torch.float32)
+    vlkit.save_pretrained(model, tmp_path)
+    assert NATIVE in config_in(tmp_path)
+    with pytest.raises(ConfigError, match=r"encoder\.stem \(5, 6, 7\) cannot be written to an official"):
+        config.to_hf()
+    again = vlkit.from_pretrained(tmp_path)
+    assert again.config == config
+    assert same_weights(again, model)
+    assert "encoder.patch_embed.convs.2.weight" in again.state_dict()
+
+
 def with_tied_head(**fields: Any) -> vlkit.DeepseekVLV2:
     assert isinstance(MINI.decoder, DeepseekV2Config)
     tied = MINI.decoder.replace(tie_word_embeddings=True)

@@ -16,6 +16,7 @@ from vlkit.config import Count, Depth, Width
 from vlkit.encoders.base import Encoder, EncoderConfig, encoders
 from vlkit.errors import ConfigError
 from vlkit.nn.attention_pool import AttentionPool
+from vlkit.nn.conv_stem import ConvStem, patch_side, stem_bytes, stem_flops
 from vlkit.nn.full_attention import attend_all, filled_positions
 from vlkit.nn.mlp import MLP
 from vlkit.nn.recompute import run_blocks
@@ -33,6 +34,9 @@ class SigLIPConfig(EncoderConfig):
     """Side of a square tile, or its width and height, in pixels; a remainder of the patch size is left unused."""
     patch_size: Count = 14
     """Side of a patch in pixels."""
+    stem: tuple[Width, ...] = Field(default=(), max_length=16)
+    """Channels of 3x3 convolutions that embed the patches, the first, third and so on halving the picture
+    (arXiv:2106.14881); () for one convolution as large as a patch, as released."""
     width: Width = 1152
     """Feature width W."""
     layers: Depth = 27
@@ -82,13 +86,16 @@ class SigLIPConfig(EncoderConfig):
         patches = self.grid_out(size).area
         tokens = patches + self.class_token
         linear = 4 * self.width**2 + 2 * self.width * self.mlp_width
-        patch = 3 * self.patch_size**2 * self.width
-        return 2 * (self.blocks_run * (tokens * linear + 2 * tokens**2 * self.width) + patches * patch)
+        blocks = 2 * self.blocks_run * (tokens * linear + 2 * tokens**2 * self.width)
+        if self.stem:
+            return blocks + stem_flops(self.stem, self.width, size=size)
+        return blocks + 2 * patches * 3 * self.patch_size**2 * self.width
 
     def activation_bytes(self, size: Size, itemsize: int) -> int:
         tokens = self.grid_out(size).area + self.class_token
         attention = max(7 * tokens, 6 * tokens + 2 * filled_positions(tokens, itemsize)) * self.width
-        return max(attention, tokens * (3 * self.width + 2 * self.mlp_width)) * itemsize
+        blocks = max(attention, tokens * (3 * self.width + 2 * self.mlp_width)) * itemsize
+        return max(blocks, stem_bytes(self.stem, self.width, size=size, itemsize=itemsize)) if self.stem else blocks
 
     @model_validator(mode="after")
     def _check(self) -> SigLIPConfig:
@@ -99,6 +106,8 @@ class SigLIPConfig(EncoderConfig):
                 f"image_size {self.image_size} with patch_size {self.patch_size}",
                 rule="a tile holds at least one patch",
             )
+        if self.stem:
+            self._check_stem()
         if self.pool == "token" and not self.class_token:
             raise ConfigError("pool 'token' without class_token", rule="token pooling takes the class token")
         if self.select_layer is not None and not -self.layers <= self.select_layer < self.layers:
@@ -107,6 +116,20 @@ class SigLIPConfig(EncoderConfig):
                 rule=f"a block is counted from 0 to {self.layers - 1} or from -1 to {-self.layers}",
             )
         return self
+
+    def _check_stem(self) -> None:
+        side = patch_side(self.stem)
+        if self.patch_size != side:
+            raise ConfigError(
+                f"patch_size {self.patch_size} with a stem of {len(self.stem)} convolutions",
+                rule=f"every other convolution halves the picture, here down to patches of {side}",
+                remedy=f"patch_size {side}, or another stem; one of five or six convolutions has patches of 8, say",
+            )
+        if any(side % self.patch_size for side in self.tile_size):
+            raise ConfigError(
+                f"image_size {self.image_size} with patch_size {self.patch_size} and a stem",
+                rule="behind a stem of convolutions the patch size divides both sides of a tile",
+            )
 
 
 class PatchEmbed(nn.Module):
@@ -162,7 +185,11 @@ class SigLIP(Encoder):
     def __init__(self, config: SigLIPConfig) -> None:
         super().__init__(config)
         width, patches = config.width, config.grid_out(config.tile_size).area
-        self.patch_embed = PatchEmbed(patch_size=config.patch_size, width=width)
+        self.patch_embed: nn.Module = (
+            ConvStem(channels=config.stem, width=width)
+            if config.stem
+            else PatchEmbed(patch_size=config.patch_size, width=width)
+        )
         self.cls_token = nn.Parameter(torch.zeros(1, 1, width)) if config.class_token else None
         self.pos_embed = nn.Parameter(torch.empty(1, patches + config.class_token, width))
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))

@@ -113,6 +113,7 @@ def _official_vision(encoder: Any) -> dict[str, Any]:
     require_official(isinstance(encoder, SigLIPConfig), "encoder", encoder.type)
     require_official(isinstance(encoder.image_size, int), "encoder.image_size", encoder.image_size)
     require_official(encoder.select_layer is None, "encoder.select_layer", encoder.select_layer)
+    require_official(not encoder.stem, "encoder.stem", encoder.stem)
     return {
         "class_token": encoder.class_token,
         "deterministic": False,
