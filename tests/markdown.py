@@ -27,7 +27,10 @@ from vlkit.layouts import layouts
 from vlkit.projectors import projectors
 
 ROOT = Path(__file__).parents[1]
-PHOTO = ROOT / "src" / "vlkit" / "assets" / "demo.jpg"
+ASSETS = ROOT / "src" / "vlkit" / "assets"
+PHOTO = ASSETS / "demo.jpg"
+PICTURES = {"photo.jpg": PHOTO, "text.png": ASSETS / "demo-text.png"}
+"""Pictures that every page finds in its folder."""
 REASONS = ("needs the hub", "needs a GPU")
 """Why a block may be left out; it says so in a comment directly above: `<!-- not run: needs the hub -->`."""
 LIBRARIES = {"timm": "timm", "transformers": "transformers", "lora": "peft", "train": "accelerate"}
@@ -158,9 +161,10 @@ def require_extras(text: str) -> None:
 
 
 def prepare(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
-    """Let a page run in a folder with nothing but a photo.jpg, with repeatable numbers and without a network."""
+    """Let a page run in a folder with nothing but two pictures, with repeatable numbers and without a network."""
     monkeypatch.chdir(folder)
-    shutil.copy(PHOTO, "photo.jpg")
+    for name, picture in PICTURES.items():
+        shutil.copy(picture, name)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setenv("NO_COLOR", "1")

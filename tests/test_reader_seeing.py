@@ -48,6 +48,21 @@ def test_labels_lie_where_the_characters_are(form: tuple[int, int], count: int) 
         assert (whole != NONE).any()
 
 
+@pytest.mark.parametrize(("form", "tiles"), [((64, 64), 1), ((128, 64), 2), ((64, 128), 2)])
+def test_without_overview_only_the_tiles_come(form: tuple[int, int], tiles: int) -> None:
+    _, processor, source = parts(form)
+    for index in range(3):
+        pixels, labels = SEE["views"](processor, source, index, overview=False)
+        all_pixels, all_labels = SEE["views"](processor, source, index)
+        assert len(pixels) == len(labels) == tiles
+        assert torch.equal(pixels, all_pixels[-tiles:])
+        assert torch.equal(labels, all_labels[-tiles:])
+    batch = [SEE["views"](processor, source, index, overview=False) for index in range(3)]
+    coming = next(SEE["batches"](processor, source, 3, overview=False))
+    for part, views in zip(coming, zip(*batch, strict=True), strict=True):
+        assert torch.equal(part, torch.cat(views))
+
+
 def test_small_letters_of_the_global_view_are_labelled_at_half_size() -> None:
     _, processor, source = parts((128, 64))
     _, labels = SEE["views"](processor, source, 0)

@@ -1,4 +1,4 @@
-"""Paint the picture that `vlkit demo` shows: a lake at sunset, the same pixels on every run.
+"""Paint the picture of the examples and the documentation: a lake at sunset, the same pixels on every run.
 
 python tools/make_demo_picture.py src/vlkit/assets/demo.jpg
 """

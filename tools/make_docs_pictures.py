@@ -18,6 +18,7 @@ import vlkit
 from vlkit.cli import app
 from vlkit.drawing import draw_layout
 from vlkit.layouts import Layout1DConfig
+from vlkit.training.metrics import MetricsFile
 
 ROOT = Path(__file__).parents[1]
 ASSETS = ROOT / "docs" / "assets"
@@ -153,6 +154,14 @@ def page_picture(page: str, name: str, *, shrink: int = 1) -> Image.Image:
             return opened.convert("RGB").resize(size, Image.Resampling.LANCZOS)
 
 
+def reader_curve() -> Image.Image:
+    """How the reader that comes with vlkit was trained, from its log, at half its size."""
+    folder = ROOT / "examples" / "reader"
+    draw = runpy.run_path(str(folder / "reader_curve.py"))["training_curve"]
+    whole = draw(MetricsFile(folder / "metrics.jsonl").rows())
+    return whole.resize((whole.width // 2, whole.height // 2), Image.Resampling.LANCZOS)
+
+
 def main() -> None:
     """Write all pictures."""
     (ASSETS / "token-path.svg").write_text(token_path(), encoding="utf-8")
@@ -165,6 +174,7 @@ def main() -> None:
         "comparison": comparison_picture(),
         "grounding": page_picture("guides/grounding.md", "boxes.png"),
         "failures": page_picture("guides/evaluate.md", "failures.png", shrink=2),
+        "reader-curve": reader_curve(),
     }
     for name, picture in pictures.items():
         picture.quantize(128).save(ASSETS / f"{name}.png", optimize=True)

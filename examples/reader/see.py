@@ -68,8 +68,8 @@ class Eyes(nn.Module):
         return loss, (logits_NYXK.argmax(-1) == labels_NYX)[shown].float().mean()
 
 
-def views(processor: Processor, source: PrintedText, index: int) -> tuple[Tensor, Tensor]:
-    """Views of a picture and their labels; a picture of one tile is one view."""
+def views(processor: Processor, source: PrintedText, index: int, *, overview: bool = True) -> tuple[Tensor, Tensor]:
+    """Views of a picture and their labels, its global view first where it is wanted and more than the one tile."""
     sample = source.sample(index)
     encoded = processor.process_one(prompt=processor.config.image_token, images=list(sample.images))
     tiling, tile, grid = encoded.tilings[0], processor.geometry.tile_size, processor.geometry.grid
@@ -83,17 +83,19 @@ def views(processor: Processor, source: PrintedText, index: int) -> tuple[Tensor
                 if 0 <= x < size.width and 0 <= y < size.height:
                     view = first + (row // rows) * tiling.grid.cols * first + (col // cols) * first
                     labels[view, row % rows, col % cols] = ALPHABET.index(mark.text)
-    if tiling.grid.rows * tiling.grid.cols == 1:
+    if tiling.grid.rows * tiling.grid.cols == 1 or not overview:
         return encoded.images[1:], labels[1:]
     return encoded.images, labels
 
 
 def batches(
-    processor: Processor, source: PrintedText, size: int, *, rank: int = 0, world: int = 1
+    processor: Processor, source: PrintedText, size: int, *, rank: int = 0, world: int = 1, overview: bool = True
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Views of `size` pictures after the other, shared by `world` processes, and their labels."""
     for start in count(0, size):
-        pictures = [views(processor, source, index) for index in range(start + rank, start + size, world)]
+        pictures = [
+            views(processor, source, index, overview=overview) for index in range(start + rank, start + size, world)
+        ]
         pixels, labels = zip(*pictures, strict=True)
         yield torch.cat(pixels), torch.cat(labels)
 
@@ -104,9 +106,10 @@ def main() -> None:
     parser.add_argument("output", type=Path)
     parser.add_argument("--recipe", type=Path, default=HERE / "recipe.toml", help="model, pictures and seed")
     parser.add_argument("--begin", help="checkpoint to begin from; without it, weights are fresh")
-    parser.add_argument("--pictures", type=int, default=200_000)
-    parser.add_argument("--batch-size", type=int, default=48)
+    parser.add_argument("--pictures", type=int, default=140_000)
+    parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--lr", type=float, default=1.5e-3)
+    parser.add_argument("--tiles-only", action="store_true", help="leave the letters of global views, half as large")
     given = parser.parse_args()
     recipe = Recipe.from_file(given.recipe)
     assert isinstance(recipe.data, PrintedTextConfig)
@@ -121,7 +124,7 @@ def main() -> None:
     if world > 1:
         eyes = DistributedDataParallel(eyes)
     with sdpa_kernel(SDPBackend.MATH):
-        coming = batches(processor, source, given.batch_size, rank=rank, world=world)
+        coming = batches(processor, source, given.batch_size, rank=rank, world=world, overview=not given.tiles_only)
         steps = given.pictures // given.batch_size
         for step, loss, right in teach(eyes, islice(coming, steps), steps, lr=given.lr, clip=recipe.clip):
             if rank == 0 and (step % EVERY == 0 or step == steps):

@@ -25,7 +25,7 @@ DEFAULT_SIZE = "1024x768"
 
 
 def bench(
-    config: Annotated[str, typer.Argument(help="Preset or config file, with random weights; or a checkpoint folder.")],
+    config: Annotated[str, typer.Argument(help="Preset or config file, with random weights; or a checkpoint.")],
     image_size_: Annotated[
         list[str] | None,
         typer.Option("--image-size", help="Width and height; repeat it for more.", show_default=DEFAULT_SIZE),
@@ -73,13 +73,14 @@ def bench(
 
 
 def _build(config: str, dtype: torch.dtype | None, device: torch.device) -> VLM:
-    """Model of a checkpoint folder with its weights, any other with random ones."""
+    """Model of a checkpoint with its weights, any other with random ones."""
     import torch
 
     from vlkit.bench import repeated_random
+    from vlkit.checkpoint import holds_weights
     from vlkit.models.auto import build, from_pretrained
 
-    if any(Path(config).glob("*.safetensors")):
+    if holds_weights(config):
         return from_pretrained(config, dtype=dtype, device=device)
     with repeated_random():
         return build(config, dtype=dtype or torch.bfloat16, device=device).eval()

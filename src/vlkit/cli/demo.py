@@ -1,10 +1,9 @@
-"""`vlkit demo`: one picture through every part of a small model, from pixels to tokens to text."""
+"""`vlkit demo`: a picture through every part of a model that reads it, from pixels to tokens to text to a box."""
 
 from __future__ import annotations
 
 import shlex
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -12,17 +11,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vlkit.cli.generate import conversation, tagged
 from vlkit.cli.layout import draw, require_png, save_png
+from vlkit.cli.steps import READER, Steps, follow, locate, open_reader
 from vlkit.cli.terminal import printable
+from vlkit.errors import InputError
+from vlkit.printed_text.questions import READ, where
 
 if TYPE_CHECKING:
-    from PIL import Image
-    from torch import Tensor
+    from PIL.Image import Image
 
-    from vlkit.models.deepseek_vl2.model import DeepseekVLV2
+    from vlkit.drawing import GivenAnswer
+    from vlkit.printed_text.reading import Answer
+    from vlkit.vlm_config import VLMConfig
 
-SEED, TILE, CHUNK, NEW_TOKENS = 0, 112, 128, 32
+TRAINED_FOR = "short printed digits and capitals"
+UNSURE = f"The model is not sure: this is probably not what it was trained for, which is {TRAINED_FOR}."
 
 
 def demo(
@@ -30,124 +33,109 @@ def demo(
         Path | None, typer.Argument(help="Any picture.", show_default="one that comes with vlkit")
     ] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="PNG file to write.")] = Path("vlkit-demo.png"),
-    prompt: Annotated[str, typer.Option("--prompt", "-p", help="A question.")] = "What do you see?",
+    find: Annotated[
+        str | None, typer.Option(help="Word to look for.", show_default="the longest one that was read")
+    ] = None,
+    prompt: Annotated[str | None, typer.Option("--prompt", "-p", help="A question.", show_default=READ)] = None,
 ) -> None:
-    """Follow a picture through a small model with random weights, step by step; needs no download."""
+    """Let a small trained model read a picture, and follow it step by step; needs no download."""
     from vlkit.processing import load
 
     require_png(output)
-    with as_file(files("vlkit") / "assets" / "demo.jpg") as bundled:
+    if find is not None and prompt is not None:
+        raise InputError(
+            f"--find {find!r:.80} with --prompt",
+            rule="a word is looked for in the text that was read",
+            remedy=f"leave out --prompt, or ask {where(find)[:80]!r} with it",
+        )
+    with as_file(files("vlkit") / "assets" / "demo-text.png") as bundled:
         name, image = (picture or bundled).name, load(picture or bundled)
-    typer.echo("A small DeepSeek-VL2 with random weights: each step is real, but the text at the end means nothing.\n")
-    with _repeatable():
+    typer.echo(f"{READER}, a small DeepSeek-VL2 that reads {TRAINED_FOR}, looks at {printable(name)}:\n")
+    with _one_thread():
         steps = Steps()
-        model = assemble(steps)
-        answer = follow(model, image, prompt, steps)
-    typer.echo(f"\nAnswer (random weights: the text means nothing):\n  {answer}")
-    save_png(draw(image, model.config, title=f"{name}, {model.config.layout.type} layout"), output)
-    typer.echo(f"\nWhich token shows which pixels is drawn in {output}. Try next:\n")
-    given = "PHOTO" if picture is None else shlex.quote(str(picture))
-    typer.echo(f"  vlkit layout {given} --layout 1D\n  vlkit describe deepseek-vl2-tiny --image-size 1024x768")
-    typer.echo(f"  vlkit generate --model deepseek-ai/deepseek-vl2-tiny --image {given} --prompt 'What is this?'")
+        model, processor = open_reader(steps)
+        question = prompt or READ
+        answers = [_given(question, follow(model, processor, image, question, steps), image)]
+        word = _word(answers[0], find) if prompt is None else None
+        if word is not None:
+            answers.append(_given(where(word), locate(model, processor, image, word, steps), image))
+    for given in answers:
+        typer.echo(f"\n{printable(given.question)}\n{_told(given)}")
+    sure = all(given.believed for given in answers)
+    if not sure:
+        typer.echo(f"\n{UNSURE}")
+    elif find is not None and word is None:
+        typer.echo(f"\n{printable(find)!r:.80} is not in the text that was read, so it was not looked for.")
+    save_png(_drawn(image, model.config, answers, name=name, note="" if sure else UNSURE), output)
+    typer.echo(f"\nPicture, tiles, tokens and answers are drawn in {output}. Try next:\n")
+    for command in _further(picture, image, answers):
+        typer.echo(f"  {command}")
 
 
 @contextmanager
-def _repeatable() -> Iterator[None]:
-    """Context with random numbers of its own, and one thread, which is fastest for tensors as small as these."""
+def _one_thread() -> Iterator[None]:
+    """Context with one thread, which is fastest for tensors as small as these."""
     import torch
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(SEED)
-            yield
+        yield
     finally:
         torch.set_num_threads(threads)
 
 
-class Steps:
-    """Prints what happened in each step and how long it took."""
+def _given(question: str, answer: Answer, image: Image) -> GivenAnswer:
+    """An answer as it is told and drawn: boxes in pixels of the picture, any other text as it is."""
+    from vlkit.drawing import GivenAnswer
+    from vlkit.processing import parse, to_pixels
 
-    def begin(self) -> None:
-        """Begin a step."""
-        self._began = time.perf_counter()
-
-    def done(self, name: str, result: str) -> None:
-        """Report a step that is over; the next one begins."""
-        seconds = time.perf_counter() - self._began
-        typer.echo(f"  {name:<10}{seconds * 1000:8.1f} ms   {printable(result)}")
-        self.begin()
+    found = [(item.name, to_pixels(box, image.size)) for item in parse(answer.text).objects for box in item.boxes]
+    lines = [f"{name} at ({box.left}, {box.upper}) to ({box.right}, {box.lower})" for name, box in found]
+    text = "\n".join(lines) or answer.text
+    return GivenAnswer(question, text, answer.probability, answer.believable, tuple(box for _, box in found))
 
 
-def assemble(steps: Steps) -> DeepseekVLV2:
-    """The preset "mini" with larger tiles, and a vocabulary of bytes."""
-    from vlkit.models.deepseek_vl2.builder import DeepseekVLV2Builder
-    from vlkit.processing import Tokenizer
-    from vlkit.tiling import official_resolutions
-
-    steps.begin()
-    model = (
-        DeepseekVLV2Builder("mini")
-        .encoder("siglip", image_size=TILE, patch_size=8)
-        .candidate_resolutions(*official_resolutions(TILE))
-        .layout("2D", global_view="head")
-        .decoder("deepseek_v2", vocab_size=len(Tokenizer.of_bytes()))
-        .build()
-        .eval()
-    )
-    config, count = model.config, sum(parameter.numel() for parameter in model.parameters())
-    parts = (config.encoder.type, config.projector.type, config.layout.type, config.decoder.type)
-    steps.done("assemble", f"{' -> '.join(parts)}, {count:,} parameters")
-    return model
+def _word(read: GivenAnswer, wanted: str | None) -> str | None:
+    """Word to look for: the wanted one, else the longest, if one that stands there once; None if it was not read."""
+    words = read.answer.split() if read.believed else []
+    if wanted is not None:
+        return next((word for word in words if word == wanted.strip().upper()), None)
+    return max([word for word in words if words.count(word) == 1] or words, key=len, default=None)
 
 
-def follow(model: DeepseekVLV2, image: Image.Image, prompt: str, steps: Steps) -> str:
-    """Answer to a question about a picture, with every step reported."""
-    import torch
+def _told(given: GivenAnswer) -> str:
+    """An answer line by line, or on one line what is not believed; and how likely it is."""
+    from vlkit.printed_text import reading
 
-    from vlkit.models.deepseek_vl2.processor import DeepseekVLV2Processor
-
-    steps.begin()
-    config, processor = model.config, DeepseekVLV2Processor.for_model(model.config)
-    asked = conversation(tagged(prompt, processor.config.image_token, pictures=1), None)
-    tiling = config.tiling(image.size)
-    plan = config.layout.plan(tiling.grid, config.grid)
-    steps.done(
-        "tiling", f"{image.width}x{image.height} fitted to {tiling.resolution}: {tiling.grid} tiles, global view"
-    )
-    batch = processor(conversations=asked, images=[image])
-    pixels = batch.images[0]
-    steps.done("pixels", f"pixels{_shape(pixels)}, the global view first")
-    with torch.no_grad():
-        x_NYXW = model.encoder(pixels)
-        steps.done("vision", f"x_NYXW{_shape(x_NYXW)}, a grid of features per view")
-        x_NYXD = model.projector(x_NYXW)
-        steps.done(
-            "projector", f"x_NYXD{_shape(x_NYXD)}, {config.projector.merge}x{config.projector.merge} merged to one"
-        )
-        x_LD = model.layout(x_NYXD, [tiling.grid])
-        features = x_NYXD.shape[:3].numel()
-        steps.done("layout", f"x_LD{_shape(x_LD)}: {features} features, {len(plan) - features} separators")
-        x_BTD = model.decoder.embed(batch.input_ids).masked_scatter(batch.images_seq_mask[..., None], x_LD)
-        text = int((~batch.images_seq_mask).sum())
-        steps.done("prompt", f"x_BTD{_shape(x_BTD)}: {text} tokens of text around {len(x_LD)} of the picture")
-        out = model.incremental_prefilling(inputs_embeds=x_BTD, chunk_size=CHUNK, cache="resident")
-    assert out.cache is not None
-    kib = out.cache.nbytes / 1024
-    steps.done("prefill", f"{x_BTD.shape[1]} positions in chunks of {CHUNK}; {kib:.0f} KiB of cached latents")
-    ids_BT = model.generate(
-        input_ids=batch.input_ids,
-        images_seq_mask=batch.images_seq_mask,
-        cache=out.cache,
-        max_new_tokens=NEW_TOKENS,
-        temperature=1.0,
-        seed=SEED,
-        eos_token_id=(),
-    )
-    steps.done("decode", f"ids_BT{_shape(ids_BT)}, one after the other")
-    return repr(printable(processor.decode(ids_BT[0])))
+    least = reading.LEAST_PROBABILITY
+    measured = f"mean probability of its tokens {given.probability:.3f}, believed from {least:g}"
+    if not given.believed:
+        endless = ", and no end" if given.answer and given.probability >= least else ""
+        return f"  unsure: {printable(given.answer)!r} ({measured}{endless})"
+    lines = printable(given.answer).splitlines()
+    return "\n".join(f"  {line}" for line in [*lines, f"({measured})"])
 
 
-def _shape(tensor: Tensor) -> str:
-    return str(list(tensor.shape))
+def _drawn(image: Image, config: VLMConfig, answers: Sequence[GivenAnswer], *, name: str, note: str) -> Image:
+    """The way from pixels to tokens, and below it what the model says."""
+    from vlkit.drawing import draw_answers, stacked
+    from vlkit.printed_text import reading
+
+    way = draw(image, config, title=f"{name}, {config.layout.type} layout")
+    said = draw_answers(image, answers, least=reading.LEAST_PROBABILITY, note=note, width=way.width // 2)
+    return stacked([way, said])
+
+
+def _further(picture: Path | None, image: Image, answers: Sequence[GivenAnswer]) -> list[str]:
+    """Commands to go on with."""
+    given = "PICTURE" if picture is None else shlex.quote(str(picture))
+    read, *found = answers
+    rest = [printable(word) for word in read.answer.split() if found and where(word) != found[0].question]
+    return [
+        "vlkit demo PICTURE",
+        *([f"vlkit demo {'' if picture is None else f'{given} '}--find {shlex.quote(rest[0])}"] if rest else []),
+        f"vlkit describe {READER} --image-size {image.width}x{image.height}",
+        f"vlkit generate --model {READER} --image {given} --prompt {shlex.quote(READ)}",
+        f"vlkit generate --model deepseek-ai/deepseek-vl2-tiny --image {given} --prompt 'What is this?'",
+    ]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    model: Annotated[str, typer.Argument(help="Folder of a checkpoint, or hub id (owner/name).")],
+    model: Annotated[str, typer.Argument(help="Folder, hub id (owner/name), or vlkit-reader.")],
     data: Annotated[Path | None, typer.Option("--data", "-d", help="JSON lines in LLaVA's form.")] = None,
     images: Annotated[Path | None, typer.Option("--images", help="Folder that picture paths start from.")] = None,
     recipe: Annotated[

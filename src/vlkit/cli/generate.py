@@ -45,7 +45,7 @@ def generate(
 ) -> None:
     """Answer a question about pictures with a checkpoint; the answer goes to standard output as it comes.
 
-    Write <image> in the prompt where each picture belongs; without any, all pictures come first.
+    Write `<image>` in the prompt where each picture belongs; without any, all pictures come first.
     """
     from vlkit.cache import cache_policies
     from vlkit.generation import SamplingConfig

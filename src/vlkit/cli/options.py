@@ -27,7 +27,7 @@ class Dtype(StrEnum):
     float16 = "float16"
 
 
-Model = Annotated[str, typer.Option("--model", "-m", help="Folder of a checkpoint, or hub id (owner/name).")]
+Model = Annotated[str, typer.Option("--model", "-m", help="Folder, hub id (owner/name), or vlkit-reader.")]
 Revision = Annotated[str | None, typer.Option(help="Branch, tag or commit on the hub.")]
 Images = Annotated[list[Path] | None, typer.Option("--image", "-i", help="A picture; repeat it for more.")]
 MaxNewTokens = Annotated[int, typer.Option(min=1, help="Most tokens of an answer.")]

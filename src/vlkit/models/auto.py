@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from vlkit.builder import fresh_weights
+from vlkit.checkpoint.bundled import BUNDLED, bundled_folder
 from vlkit.checkpoint.files import WeightFiles
 from vlkit.checkpoint.hub import resolve_folder
 from vlkit.checkpoint.keymap import KeyMap
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from vlkit.processing.processor import Processor
 
 ConfigSpec = str | Path | Mapping[str, Any] | VLMConfig
-"""A preset's name, a config file, a mapping, or a config."""
+"""Name of a preset or of a model that comes with vlkit, a config file, a mapping, or a config."""
 
 KINDS = (".json", ".toml", ".yaml", ".yml")
 """What config files end in."""
@@ -42,7 +43,9 @@ NATIVE_KEYMAP = KeyMap([Rule("{rest}", "{rest}")])
 
 
 def resolve_config(spec: ConfigSpec) -> VLMConfig:
-    """Config from a preset's name, a `.json`, `.toml` or `.yaml` file, a mapping (ours or official), or as it is.
+    """Config by its name, from a `.json`, `.toml` or `.yaml` file, from a mapping (ours or official), or as it is.
+
+    Names are those of `presets` and of the models that come with vlkit; a folder stands for the `config.json` in it.
 
     Raises:
         ConfigError: if there is no such preset or file, or its content is not valid.
@@ -59,13 +62,13 @@ def resolve_config(spec: ConfigSpec) -> VLMConfig:
             f"a {type(spec).__name__} is no config",
             rule="it is a preset's name, a config file, a mapping, or a VLMConfig",
         )
-    path = Path(spec)
+    path = bundled_folder(spec) or Path(spec)
     if path.is_dir():
         path = path / "config.json"
     if not path.exists():
         files = [str(file) for kind in KINDS for file in path.parent.glob(f"*{kind}")]
         raise ConfigError(
-            f"{str(spec)!r} is neither a preset nor a file; {did_you_mean(str(spec), [*presets, *files])}",
+            f"{str(spec)!r} is neither a preset nor a file; {did_you_mean(str(spec), [*presets, *BUNDLED, *files])}",
             remedy="name a preset, a config file, or a folder with a config.json",
         )
     return config_from(read_mapping(path))
@@ -116,7 +119,7 @@ def from_pretrained(
     Weights that need no change are mapped from the file, experts are read straight into their stack.
 
     Args:
-        name_or_path: folder or hub id.
+        name_or_path: folder, hub id, or the name of a model that comes with vlkit.
         dtype: type of the weights; None: as in the file.
         device: where they go; None: the CPU.
         revision: branch, tag or commit on the hub.
@@ -152,7 +155,7 @@ def load_processor(name_or_path: str | Path, *, revision: str | None = None) -> 
     """Processor of a checkpoint, of the class that belongs to its family.
 
     Args:
-        name_or_path: folder or hub id.
+        name_or_path: folder, hub id, or the name of a model that comes with vlkit.
         revision: branch, tag or commit on the hub.
 
     Raises:

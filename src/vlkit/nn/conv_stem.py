@@ -55,8 +55,8 @@ class ConvStem(nn.Module):
 def patch_side(channels: Sequence[int]) -> int:
     """Side in pixels of the patches that a stem of these channels gives a feature to.
 
-    >>> [patch_side([32] * convolutions) for convolutions in (1, 2, 3, 4, 5)]
-    [2, 2, 4, 4, 8]
+    >>> patch_side((32, 32, 64, 64, 128))
+    8
     """
     return prod(map(_step, range(len(channels))))
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 
+from vlkit.checkpoint import holds_weights
 from vlkit.errors import ConfigError, TrainingError
 from vlkit.models.auto import build, from_pretrained, load_processor, resolve_config
 from vlkit.models.families import family_of
@@ -152,7 +152,7 @@ def _opened(config: SourceConfig | None) -> SampleSource:
 
 
 def _is_checkpoint(model: Any) -> bool:
-    return isinstance(model, str) and any(Path(model).glob("*.safetensors"))
+    return isinstance(model, str) and holds_weights(model)
 
 
 def _require_float32(model: VLM) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
+from vlkit.checkpoint import holds_weights
 from vlkit.errors import ConfigError
 from vlkit.models.auto import resolve_config
 
@@ -69,7 +69,7 @@ def model_table(model: str) -> dict[str, Any]:
     Raises:
         ConfigError: if it is a checkpoint, or no config.
     """
-    if any(Path(model).glob("*.safetensors")):
+    if holds_weights(model):
         raise ConfigError(
             f"model {model!r:.80} is a checkpoint", rule="the parts of trained weights cannot be changed by a setting"
         )

@@ -1,0 +1,90 @@
+"""Many questions at a time: the answers that `vlkit.printed_text.reading` gives one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from vlkit.errors import InputError
+from vlkit.printed_text.reading import MOST_TOKENS, Answer
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+    from torch import Tensor
+
+    from vlkit.processing.batching import ProcessorOutput
+    from vlkit.processing.processor import Processor
+    from vlkit.vlm import VLM
+
+Question = tuple[str, "Image"]
+"""What is asked, and the picture that it is asked about."""
+
+BATCH = 50
+"""Questions at a time."""
+
+
+def answer_all(
+    model: VLM,
+    processor: Processor[Any],
+    questions: Sequence[Question],
+    *,
+    batch_size: int = BATCH,
+    on_batch: Callable[[int], None] | None = None,
+) -> list[Answer]:
+    """Answers to questions about one picture each, with how sure the model is of them.
+
+    Args:
+        model: trained on this task.
+        processor: that of the model.
+        questions: see `vlkit.printed_text.questions`.
+        batch_size: questions at a time.
+        on_batch: is told after each batch how many answers there are.
+
+    Raises:
+        InputError: if `batch_size` is less than 1.
+    """
+    if batch_size < 1:
+        raise InputError(f"batch_size is {batch_size}", rule="it is a whole number from 1")
+    answers: list[Answer] = []
+    for start in range(0, len(questions), batch_size):
+        inputs = _inputs(processor, questions[start : start + batch_size]).to(model.device)
+        ids_BT = model.generate(**inputs, max_new_tokens=MOST_TOKENS)
+        answers += _judged(model, processor, inputs, ids_BT)
+        if on_batch is not None:
+            on_batch(len(answers))
+    return answers
+
+
+def _inputs(processor: Processor[Any], questions: Sequence[Question]) -> ProcessorOutput:
+    """Inputs of questions, each up to where its answer begins."""
+    tag = processor.config.image_token
+    conversations = [
+        [{"role": "<|User|>", "content": f"{tag}\n{question}"}, {"role": "<|Assistant|>", "content": ""}]
+        for question, _ in questions
+    ]
+    return processor(conversations=conversations, images=[[picture] for _, picture in questions])
+
+
+@torch.no_grad()
+def _judged(model: VLM, processor: Processor[Any], inputs: ProcessorOutput, ids_BT: Tensor) -> list[Answer]:
+    """Answers in words; what stands behind the end of one is not part of it, and nothing before depends on it."""
+    out = model(
+        input_ids=torch.cat([inputs.input_ids, ids_BT], dim=1),
+        attention_mask=torch.cat([inputs.attention_mask, torch.ones_like(ids_BT, dtype=torch.bool)], dim=1),
+        images=inputs.images,
+        images_seq_mask=torch.cat([inputs.images_seq_mask, torch.zeros_like(ids_BT, dtype=torch.bool)], dim=1),
+        images_spatial_crop=inputs.images_spatial_crop,
+        global_views=inputs.global_views,
+        logits_to_keep=ids_BT.shape[1] + 1,
+    )
+    assert out.logits is not None
+    probabilities_BT = out.logits[:, :-1].softmax(dim=-1).gather(2, ids_BT[..., None])[..., 0]
+    tokenizer, answers = processor.tokenizer, []
+    for ids_T, probabilities_T in zip(ids_BT, probabilities_BT, strict=True):
+        ends = (ids_T == tokenizer.eos_id).nonzero()
+        length = int(ends[0]) + 1 if len(ends) else len(ids_T)
+        text = processor.decode(ids_T[:length]).removesuffix(tokenizer.names["eos_token"]).strip()
+        answers.append(Answer(text, float(probabilities_T[:length].mean()), bool(len(ends))))
+    return answers

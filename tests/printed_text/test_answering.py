@@ -1,0 +1,58 @@
+"""Many answers at a time are the answers one by one, with the same probabilities."""
+
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+
+import vlkit
+from vlkit.errors import InputError
+from vlkit.models.deepseek_vl2.processor import DeepseekVLV2Processor
+from vlkit.printed_text.answering import answer_all
+from vlkit.printed_text.questions import READ, where
+from vlkit.printed_text.reading import judged, question_inputs, read
+
+PICTURES = [Image.linear_gradient("L").resize(size).convert("RGB") for size in ((100, 56), (56, 56), (60, 110))]
+
+
+@pytest.fixture(scope="module")
+def small() -> tuple[Any, Any]:
+    torch.manual_seed(0)
+    model = vlkit.build("mini").eval()
+    return model, DeepseekVLV2Processor.for_model(model.config)
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 3])
+def test_answers_of_a_batch_are_those_of_its_questions(small: tuple[Any, Any], batch_size: int) -> None:
+    model, processor = small
+    told: list[int] = []
+    found = answer_all(
+        model, processor, [(READ, picture) for picture in PICTURES], batch_size=batch_size, on_batch=told.append
+    )
+    assert told == {1: [1, 2, 3], 2: [2, 3], 3: [3]}[batch_size]
+    for answer, picture in zip(found, PICTURES, strict=True):
+        alone = read(model, processor, picture)
+        assert (answer.text, answer.ended) == (alone.text, alone.ended)
+        assert answer.probability == pytest.approx(alone.probability, rel=1e-4)
+
+
+def test_each_answer_goes_to_its_own_end(small: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    model, processor = small
+    tokenizer, texts = processor.tokenizer, ["AB 12", "C", "endless"]
+    questions = [READ, where("C"), READ]
+    rows = [[*tokenizer.encode(text), tokenizer.eos_id] for text in texts[:2]] + [tokenizer.encode(texts[2])]
+    longest = max(map(len, rows))
+    padded = torch.tensor([row + [tokenizer.pad_id] * (longest - len(row)) for row in rows])
+    monkeypatch.setattr(type(model), "generate", lambda self, **inputs: padded)
+    found = answer_all(model, processor, list(zip(questions, PICTURES)))
+    assert [(answer.text, answer.ended) for answer in found] == [("AB 12", True), ("C", True), ("endless", False)]
+    for answer, row, question, picture in zip(found, rows, questions, PICTURES, strict=True):
+        alone = judged(model, processor, question_inputs(processor, picture, question), torch.tensor([row]))
+        assert answer.probability == pytest.approx(alone.probability, rel=1e-4)
+
+
+def test_no_questions_have_no_answers_and_a_batch_has_some(small: tuple[Any, Any]) -> None:
+    assert answer_all(*small, []) == []
+    with pytest.raises(InputError, match="batch_size is 0"):
+        answer_all(*small, [(READ, PICTURES[0])], batch_size=0)
