@@ -44,6 +44,12 @@ def test_an_answer_is_believed_if_it_ended_and_its_tokens_were_likely() -> None:
     assert not Answer("", 0.99, ended=True).believable
 
 
+def test_an_answer_with_a_box_needs_less_since_digits_of_places_are_never_certain() -> None:
+    text, place = Answer("A", 0.9, ended=True), Answer("<|ref|>A<|/ref|><|det|>[[1, 2, 3, 4]]<|/det|>", 0.9, ended=True)
+    assert place.believable and not text.believable
+    assert place.least == reading.LEAST_WITH_BOX < text.least == reading.LEAST_PROBABILITY
+
+
 def test_read_gives_text_without_the_end_and_find_gives_a_box_in_pixels(
     small: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

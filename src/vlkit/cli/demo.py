@@ -93,7 +93,8 @@ def _given(question: str, answer: Answer, image: Image) -> GivenAnswer:
     found = [(item.name, to_pixels(box, image.size)) for item in parse(answer.text).objects for box in item.boxes]
     lines = [f"{name} at ({box.left}, {box.upper}) to ({box.right}, {box.lower})" for name, box in found]
     text = "\n".join(lines) or answer.text
-    return GivenAnswer(question, text, answer.probability, answer.believable, tuple(box for _, box in found))
+    boxes = tuple(box for _, box in found)
+    return GivenAnswer(question, text, answer.probability, answer.believable, boxes, answer.least)
 
 
 def _word(read: GivenAnswer, wanted: str | None) -> str | None:
@@ -106,9 +107,7 @@ def _word(read: GivenAnswer, wanted: str | None) -> str | None:
 
 def _told(given: GivenAnswer) -> str:
     """An answer line by line, or on one line what is not believed; and how likely it is."""
-    from vlkit.printed_text import reading
-
-    least = reading.LEAST_PROBABILITY
+    least = given.least or 0.0
     measured = f"mean probability of its tokens {given.probability:.3f}, believed from {least:g}"
     if not given.believed:
         endless = ", and no end" if given.answer and given.probability >= least else ""

@@ -20,8 +20,13 @@ if TYPE_CHECKING:
     from vlkit.tiling import Box
     from vlkit.vlm import VLM
 
-LEAST_PROBABILITY = 0.8
-"""Mean probability of an answer's tokens below which it is not believed; no trained model has set it yet."""
+BOX = "<|det|>"
+"""What stands before the coordinates of an answer."""
+LEAST_PROBABILITY = 0.95
+"""Mean probability of an answer's tokens below which it is not believed. Of vlkit-reader's answers to pages of its task
+nine in ten are likelier, and these are right 19 times in 20; of those to pictures without text hardly any is."""
+LEAST_WITH_BOX = 0.68
+"""The same for an answer with a box: the digits of its coordinates are never as certain as characters."""
 MOST_TOKENS = 96
 """Most tokens of an answer."""
 
@@ -41,9 +46,14 @@ class Answer:
     ended: bool
 
     @property
+    def least(self) -> float:
+        """Probability from which it is believed."""
+        return LEAST_WITH_BOX if BOX in self.text else LEAST_PROBABILITY
+
+    @property
     def believable(self) -> bool:
         """Whether there is a text, and the model is about as sure of it as on pictures like those it was trained on."""
-        return bool(self.text) and self.ended and self.probability >= LEAST_PROBABILITY
+        return bool(self.text) and self.ended and self.probability >= self.least
 
 
 def read(model: VLM, processor: Processor[Any], picture: Image) -> Answer:
