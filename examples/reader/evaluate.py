@@ -28,7 +28,7 @@ from vlkit.printed_text.held_out import held_out_pages
 from vlkit.printed_text.other_pictures import other_pictures
 from vlkit.printed_text.page import Page, Printed, render
 from vlkit.printed_text.questions import READ, where
-from vlkit.printed_text.reading import LEAST_PROBABILITY, Answer
+from vlkit.printed_text.reading import LEAST_PROBABILITY, LEAST_WITH_BOX, Answer
 from vlkit.printed_text.words import SHORTEST
 from vlkit.processing.grounding import parse, to_pixels
 from vlkit.training import Recipe
@@ -133,6 +133,7 @@ def measure(ask: Ask, config: VLMConfig, pages: PageConfig, samples: int) -> dic
         ),
         "sureness": {
             "threshold": LEAST_PROBABILITY,
+            "threshold_with_box": LEAST_WITH_BOX,
             "answers": sureness,
             "others": [believed_row(kind, answers) for kind, answers in others.items()],
         },

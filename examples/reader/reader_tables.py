@@ -54,7 +54,7 @@ def sureness_text(results: Results) -> str:
     return "\n".join(
         [
             f"An answer is believed if it ended and the mean probability of its tokens is {sureness['threshold']:g} or"
-            " more. On held-out pages:\n",
+            f" more, of an answer with a box {sureness['threshold_with_box']:g}. On held-out pages:\n",
             _table(["asked for", "answers that are", "how many", "right, %"], answers),
             "On pictures without text of the task, where every answer that is believed is a mistake:\n",
             _table(["pictures", "how many", "believed, %"], others),
