@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from vlkit.checkpoint import holds_weights
+from vlkit.checkpoint.hub import resolve_folder
 from vlkit.errors import ConfigError, TrainingError
 from vlkit.models.auto import build, from_pretrained, load_processor, resolve_config
 from vlkit.models.families import family_of
@@ -17,6 +18,7 @@ from vlkit.processing.tokenizer import Tokenizer
 from vlkit.training.data import SourceConfig, sources
 from vlkit.training.groups import Group, parameter_groups, trainable_table
 from vlkit.training.lora import adapters_of, attach_adapters
+from vlkit.training.part_weights import beginnings, load_parts, require_same_parts
 from vlkit.training.recipe import Recipe
 from vlkit.training.source import SampleSource
 from vlkit.vlm import VLM
@@ -75,9 +77,11 @@ def gather(
     require_one("data", recipe.data, source)
     if model is None:
         config = config_of(recipe)
+        require_same_parts(config, recipe.parts)
         groups = groups_of(recipe, build(config, device="meta"))
     else:
         _require_float32(model)
+        _require_no_beginnings(recipe)
         config, groups = model.config, groups_of(recipe, model)
     measured_on = recipe.evaluation.data if recipe.evaluation else None
     if recipe.evaluation is None and (held_out is not None or evaluated):
@@ -106,20 +110,27 @@ def config_of(recipe: Recipe) -> VLMConfig:
 
 
 def make_model(recipe: Recipe) -> VLM:
-    """Model of a recipe in float32: fresh weights that follow from the seed, or those of a checkpoint."""
+    """Model of a recipe in float32: fresh weights that follow from the seed, or a checkpoint's, all or by part."""
     if _is_checkpoint(recipe.model):
-        return from_pretrained(str(recipe.model), dtype=torch.float32)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(recipe.seed)
-        return build(config_of(recipe), dtype=torch.float32)
+        model = from_pretrained(str(recipe.model), dtype=torch.float32)
+    else:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(recipe.seed)
+            model = build(config_of(recipe), dtype=torch.float32)
+    load_parts(model, recipe.parts)
+    return model
 
 
 def make_processor(recipe: Recipe, config: VLMConfig) -> Processor[Any]:
-    """Processor of the recipe's model whose labels leave out what the user says."""
+    """Processor of the recipe's model whose labels leave out what the user says.
+
+    The tokenizer is the recipe's, or else that of the checkpoint that the decoder's weights come from.
+    """
     if _is_checkpoint(recipe.model) and recipe.tokenizer is None:
         made = load_processor(str(recipe.model))
     else:
-        tokenizer = None if recipe.tokenizer is None else Tokenizer.from_folder(recipe.tokenizer)
+        named = recipe.tokenizer or beginnings(recipe.parts).get("decoder")
+        tokenizer = None if named is None else Tokenizer.from_folder(resolve_folder(named))
         made = family_of(config).processor_class().for_model(config, tokenizer)
     settings = made.config.replace(mask_prompt=True)
     return type(made)(made.tokenizer, settings, geometry=made.geometry, max_pixels=made.max_pixels)
@@ -153,6 +164,15 @@ def _opened(config: SourceConfig | None) -> SampleSource:
 
 def _is_checkpoint(model: Any) -> bool:
     return isinstance(model, str) and holds_weights(model)
+
+
+def _require_no_beginnings(recipe: Recipe) -> None:
+    for name, checkpoint in beginnings(recipe.parts).items():
+        raise ConfigError(
+            f"weights {checkpoint!r:.80} for the {name} of a model that is given from Python",
+            rule="such a model has its weights",
+            remedy=f"leave weights out of parts.{name}",
+        )
 
 
 def _require_float32(model: VLM) -> None:

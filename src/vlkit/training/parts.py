@@ -24,6 +24,9 @@ class PartTraining(Config):
 
     train: bool = True
     """Whether its weights change; false keeps them as they are."""
+    weights: str | None = Field(default=None, min_length=1)
+    """Checkpoint whose part of the same config it begins with: a folder, a hub id, or the name of a model that comes
+    with vlkit. Only for one of the four parts; None: fresh, or as the recipe's model has them."""
     lr: Rate | None = None
     """Highest learning rate; None: the recipe's."""
     weight_decay: Rate | None = None

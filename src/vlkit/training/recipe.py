@@ -43,7 +43,8 @@ class Recipe(Config):
     """Preset with fresh weights, folder of a checkpoint to go on from, config file, or a config as a table; None: a
     model is given from Python."""
     tokenizer: str | None = None
-    """Folder of a tokenizer for a model with fresh weights; None: one token per byte."""
+    """Folder of a tokenizer for a model with fresh weights, or a checkpoint's; None: that of the checkpoint that the
+    decoder's weights come from, or one token per byte."""
     data: AnySource | None = None
     """What is learned from; None: a source is given from Python."""
     batching: BatchingConfig = BatchingConfig()

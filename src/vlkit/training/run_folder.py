@@ -85,12 +85,13 @@ class RunFolder:
 def differences(before: Recipe, after: Recipe) -> list[str]:
     """Fields that decide what is learned and differ, with both values."""
     old, new = (recipe.model_dump(mode="json", exclude_none=True, exclude=set(FREE)) for recipe in (before, after))
-    return list(_differences("", old, new))
+    return list(differing_fields("", old, new))
 
 
-def _differences(path: str, old: Any, new: Any) -> list[str]:
+def differing_fields(path: str, old: Any, new: Any) -> list[str]:
+    """Fields of two tables that differ, by their names behind `path`, with both values."""
     if isinstance(old, dict) and isinstance(new, dict):
         names = list(dict.fromkeys([*old, *new]))
-        inner = (_differences(f"{path}.{name}".strip("."), old.get(name), new.get(name)) for name in names)
+        inner = (differing_fields(f"{path}.{name}".strip("."), old.get(name), new.get(name)) for name in names)
         return [each for found in inner for each in found]
     return [] if old == new else [f"{path} was {old!r:.60}, is {new!r:.60}"]
