@@ -89,8 +89,17 @@ def test_every_picture_is_on_a_page_and_made_by_code() -> None:
     for picture in (DOCS / "assets").glob("*.png"):
         assert f"assets/{picture.name}" in text, f"no page shows {picture.name}"
         names = (f'"{picture.stem}"', f'"{picture.name}"')
-        known = picture.stem.startswith("bench-") or any(found in scripts for found in names)
+        known = picture.stem.startswith(("bench-", "study-")) or any(found in scripts for found in names)
         assert known, f"no script makes {picture.name}"
+
+
+def test_pictures_link_to_their_files_and_drawings_do_not() -> None:
+    link = runpy.run_path(str(ROOT / "tools" / "link_pictures.py"))["on_page_content"]
+    picture = '<img alt="Two tiles" class="figure" src="../assets/tiles.png" />'
+    assert link(f"<p>{picture} and</p>", page=None) == (
+        f'<p><a class="picture" href="../assets/tiles.png">{picture}</a> and</p>'
+    )
+    assert link('<img src="assets/token-path.svg">') == '<img src="assets/token-path.svg">'
 
 
 def test_drawing_of_the_token_path_is_what_its_script_makes() -> None:

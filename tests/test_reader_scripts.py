@@ -20,10 +20,10 @@ from vlkit.errors import CheckpointError
 from vlkit.evaluation.intervals import Ratio
 from vlkit.files import write_json, write_text
 from vlkit.models.deepseek_vl2.processor import DeepseekVLV2Processor
+from vlkit.printed_text.answer import LEAST_PROBABILITY, Answer
 from vlkit.printed_text.composing import PageConfig
 from vlkit.printed_text.page import Printed
 from vlkit.printed_text.questions import READ
-from vlkit.printed_text.reading import LEAST_PROBABILITY, Answer
 from vlkit.processing.grounding import GroundedObject, from_pixels
 from vlkit.processing.grounding import render as grounded
 from vlkit.training.toml import to_toml
@@ -218,8 +218,12 @@ def test_a_reader_that_is_right_has_full_marks(known: dict[bytes, Printed]) -> N
         assert [each["name"] for each in tables["lengths"]] == ["3", "4", "5", "6"]
         assert [each["samples"] for each in tables["lengths"]] == [3] * 4
         assert all(each["exact"]["value"] == 1 and each["errors"]["value"] == 0 for each in tables["lengths"])
-    for rows in (found["pages"], found["boxes"]):
-        assert rows[0]["samples"] == 24 == sum(each["samples"] for each in rows[1:])
+    assert [each["name"] for each in found["boxes_by_words"]] == ["1", "2", "3"]
+    rows = found["pages"]
+    assert rows[0]["samples"] == 24 == sum(each["samples"] for each in rows[1:])
+    words = [each["samples"] for each in found["boxes_by_words"]]
+    assert sum(words) == 24 and words[0] == found["boxes"][0]["samples"]
+    assert words[0] == sum(each["samples"] for each in found["boxes"][1:])
     assert found["pages"][0]["exact"] == {"value": 1.0, "low": pytest.approx(0.862, abs=1e-3), "high": 1.0}
     assert found["pages"][0]["errors"] == {"value": 0.0, "low": None, "high": None}
     assert found["boxes"][0]["right"]["value"] == 1 and found["boxes"][0]["overlap"]["value"] > 0.85

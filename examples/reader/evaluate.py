@@ -22,15 +22,15 @@ from vlkit.evaluation.boxes import iou
 from vlkit.evaluation.intervals import Ratio
 from vlkit.evaluation.text_metrics import character_errors
 from vlkit.files import write_json
+from vlkit.printed_text.answer import LEAST_PROBABILITY, LEAST_WITH_BOX, Answer
 from vlkit.printed_text.answering import BATCH, Question, answer_all
 from vlkit.printed_text.composing import PageConfig, compose
-from vlkit.printed_text.held_out import held_out_pages
+from vlkit.printed_text.held_out import asked_words, held_out_pages
 from vlkit.printed_text.other_pictures import other_pictures
 from vlkit.printed_text.page import Page, Printed, render
 from vlkit.printed_text.questions import READ, where
-from vlkit.printed_text.reading import LEAST_PROBABILITY, LEAST_WITH_BOX, Answer
+from vlkit.printed_text.reading import found_box
 from vlkit.printed_text.words import SHORTEST
-from vlkit.processing.grounding import parse, to_pixels
 from vlkit.training import Recipe
 from vlkit.vlm_config import VLMConfig
 
@@ -81,12 +81,17 @@ def main() -> None:
         "samples": given.samples,
         "seed": SEED,
     }
-    pages = Recipe.from_file(given.recipe).data.pages.replace(grids=0.0)
+    pages = measured_pages(Recipe.from_file(given.recipe).data.pages)
     results = about | measure(ask, model.config, pages, given.samples)
     write_json(given.output, results)
     print(results_text(results), sureness_text(results), sep="\n")
     given.picture.parent.mkdir(parents=True, exist_ok=True)
     accuracy_picture(results).save(given.picture, optimize=True)
+
+
+def measured_pages(pages: PageConfig) -> PageConfig:
+    """Settings of the pages that are measured: those of the training in the end, each format equally often."""
+    return pages.replace(grids=0.0, formats=tuple(dict.fromkeys(pages.formats)))
 
 
 def measure(ask: Ask, config: VLMConfig, pages: PageConfig, samples: int) -> dict[str, Any]:
@@ -113,24 +118,34 @@ def measure(ask: Ask, config: VLMConfig, pages: PageConfig, samples: int) -> dic
         sureness += sureness_rows(f"one word, {name}", answers, _is_right(printed, answers))
     printed = held_out_pages(pages, samples, seed=SEED)
     read = ask("whole pages", [(READ, page.image) for page in printed])
-    chosen = [page.words[number % len(page.words)] for number, page in enumerate(printed)]
+    chosen = asked_words(printed)
     found = ask("places of words", [(where(word), page.image) for (word, _), page in zip(chosen, printed)])
     overlaps = [_overlap(answer, box, page) for answer, (_, box), page in zip(found, chosen, printed)]
     grids = _grids(config, printed)
+
+    alone = [number for number, page in enumerate(printed) if len(page.words) == 1]
+
+    def located(number: int) -> dict[str, Ratio]:
+        return {"right": Ratio(overlaps[number] >= OVERLAP, 1), "overlap": Ratio(overlaps[number], 1)}
+
     others = {
         kind: ask(kind, [(READ, picture) for picture in pictures])
         for kind, pictures in other_pictures(pages, samples, seed=SEED).items()
     }
     right = _is_right(printed, read)
     sureness += sureness_rows("whole pages", read, right)
-    sureness += sureness_rows("places of words", found, [overlap >= OVERLAP for overlap in overlaps])
+    for task, members in (
+        ("place of a page's only word", alone),
+        ("place of one of several words", sorted({*range(len(printed))} - {*alone})),
+    ):
+        sureness += sureness_rows(
+            task, [found[number] for number in members], [overlaps[number] >= OVERLAP for number in members]
+        )
     return {
         "words": words,
         "pages": rows_of(grids, _reading(printed, read)),
-        "boxes": rows_of(
-            grids,
-            lambda number: {"right": Ratio(overlaps[number] >= OVERLAP, 1), "overlap": Ratio(overlaps[number], 1)},
-        ),
+        "boxes": rows_of([grids[number] for number in alone], lambda number: located(alone[number])),
+        "boxes_by_words": rows_of([str(len(page.words)) for page in printed], located)[1:],
         "sureness": {
             "threshold": LEAST_PROBABILITY,
             "threshold_with_box": LEAST_WITH_BOX,
@@ -176,8 +191,8 @@ def _reading(printed: Sequence[Printed], answers: Sequence[Answer]) -> Callable[
 
 
 def _overlap(answer: Answer, box: Any, page: Printed) -> float:
-    objects = parse(answer.text).objects
-    return iou(to_pixels(objects[0].boxes[0], page.image.size), box) if objects else 0.0
+    found = found_box(answer, page.image)
+    return iou(found, box) if found else 0.0
 
 
 if __name__ == "__main__":

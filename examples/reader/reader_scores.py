@@ -4,18 +4,19 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from vlkit.evaluation.intervals import Ratio, Score
-from vlkit.printed_text.reading import Answer
+from vlkit.printed_text.answer import Answer
 
 Row = dict[str, Any]
 
 
 def rows_of(groups: Sequence[str], ratios: Callable[[int], dict[str, Ratio]]) -> list[Row]:
-    """Scores of all samples, then of each group."""
+    """Scores of all samples, then of each group; none if there are no samples."""
     rows = []
     for name in ("all", *sorted(set(groups))):
         members = [ratios(number) for number, group in enumerate(groups) if name in ("all", group)]
-        scores = {measure: score(member[measure] for member in members) for measure in members[0]}
-        rows.append({"name": name.strip(), "samples": len(members), **scores})
+        if members:
+            scores = {measure: score(member[measure] for member in members) for measure in members[0]}
+            rows.append({"name": name.strip(), "samples": len(members), **scores})
     return rows
 
 

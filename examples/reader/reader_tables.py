@@ -21,7 +21,8 @@ def results_text(results: Results) -> str:
     lengths = sorted({int(row["name"]) for tables in words.values() for row in tables["lengths"]})
     by_length = [[length, *(_of_length(tables, str(length)) for tables in words.values())] for length in lengths]
     pages = [[row["name"], row["samples"], _percent(row["exact"]), _percent(row["errors"])] for row in results["pages"]]
-    boxes = [[row["name"], row["samples"], _percent(row["right"]), _number(row["overlap"])] for row in results["boxes"]]
+    boxes, among = (_located(results[name]) for name in ("boxes", "boxes_by_words"))
+    located = ["pictures", "IoU of 0.5 or more, %", "mean IoU"]
     read = ["pictures", "read without a mistake, %", "characters wrong, %"]
     return "\n".join(
         [
@@ -31,8 +32,10 @@ def results_text(results: Results) -> str:
             _table(["characters", *words], by_length),
             "Whole pages, all that is on them:\n",
             _table(["tiles", *read], pages),
-            "Where is a word of such a page:\n",
-            _table(["tiles", "pictures", "IoU of 0.5 or more, %", "mean IoU"], boxes),
+            "Where is the word of a page that has one:\n",
+            _table(["tiles", *located], boxes),
+            "Where is a word of any page, by the number of words on it:\n",
+            _table(["words", *located], among),
         ]
     )
 
@@ -70,14 +73,14 @@ def accuracy_picture(results: Results) -> Image.Image:
     series = {
         **{f"one word, {fonts}": (tables["grids"], "exact") for fonts, tables in results["words"].items()},
         "whole pages": (results["pages"], "exact"),
-        "places of words": (results["boxes"], "right"),
+        "place of the only word": (results["boxes"], "right"),
     }
     measures = []
     for grid in [row["name"] for row in results["pages"]]:
         dots = [_dot(next((row[name] for row in rows if row["name"] == grid), None)) for rows, name in series.values()]
         measures.append(Dots(f"Right, % ({'all pictures' if grid == 'all' else f'{grid} tiles'})", dots))
     title = f"The reader on words that it never saw, {results['samples']:,} pictures each"
-    whole = draw_dots(list(series), measures, title=title)
+    whole = draw_dots(list(series), measures, title=title, same_axis=True)
     return whole.resize((whole.width // 2, whole.height // 2), Image.Resampling.LANCZOS).quantize(128)
 
 
@@ -85,6 +88,10 @@ def _dot(score: Any) -> Dot:
     if score is None:
         return Dot(None)
     return Dot(*(None if score[name] is None else 100 * score[name] for name in ("value", "low", "high")))
+
+
+def _located(rows: Sequence[Any]) -> list[list[Any]]:
+    return [[row["name"], row["samples"], _percent(row["right"]), _number(row["overlap"])] for row in rows]
 
 
 def _of_length(tables: Results, length: str) -> str:

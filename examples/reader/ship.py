@@ -23,10 +23,10 @@ import vlkit
 from vlkit.bench.machine import describe_machine
 from vlkit.errors import CheckpointError
 from vlkit.files import write_json, write_text
+from vlkit.printed_text.answer import Answer
 from vlkit.printed_text.answering import Question, answer_all
 from vlkit.printed_text.held_out import held_out_pages
 from vlkit.printed_text.questions import READ, where
-from vlkit.printed_text.reading import Answer
 from vlkit.processing.processor import Processor
 from vlkit.training import Recipe
 from vlkit.training.checkpoints import Checkpoints, read_state

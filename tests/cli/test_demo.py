@@ -19,7 +19,6 @@ from vlkit.cli.demo import UNSURE
 from vlkit.cli.steps import READER
 from vlkit.cli.terminal import printable
 from vlkit.drawing.answer_panel import FOUND
-from vlkit.printed_text import reading
 from vlkit.printed_text.composing import TRAINED_FONTS
 from vlkit.printed_text.page import Page, render
 from vlkit.printed_text.reading import read
@@ -52,8 +51,8 @@ def script(monkeypatch: pytest.MonkeyPatch, reader: tuple[VLM, Any]) -> Script:
 
     def prepare(*texts: str) -> None:
         tokenizer, replies = reader[1].tokenizer, iter(texts)
-        monkeypatch.setattr(reading, "LEAST_PROBABILITY", 0.0)
-        monkeypatch.setattr(reading, "LEAST_WITH_BOX", 0.0)
+        monkeypatch.setattr("vlkit.printed_text.answer.LEAST_PROBABILITY", 0.0)
+        monkeypatch.setattr("vlkit.printed_text.answer.LEAST_WITH_BOX", 0.0)
         monkeypatch.setattr(
             VLM,
             "generate",
@@ -180,7 +179,7 @@ def test_another_question_is_answered_too(run: Run, tmp_path: Path, script: Scri
 
 
 def test_an_answer_without_end_is_not_believed(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "LEAST_PROBABILITY", 0.0)
+    monkeypatch.setattr("vlkit.printed_text.answer.LEAST_PROBABILITY", 0.0)
     monkeypatch.setattr(VLM, "generate", lambda self, **inputs: torch.tensor([[65, 66]]))
     out = run("demo", "-o", tmp_path / "out.png").out
     assert ", and no end)" in out and UNSURE in out

@@ -3,7 +3,7 @@
 import pytest
 from PIL import ImageColor
 
-from vlkit.drawing.curves import COLORS
+from vlkit.drawing.curves import COLORS, WIDTH
 from vlkit.drawing.dots import Dot, Dots, draw_dots
 from vlkit.drawing.stacking import stacked
 from vlkit.errors import InputError
@@ -30,6 +30,14 @@ def test_differences_stand_beside_with_a_line_at_zero() -> None:
     beside = draw_dots(["a", "b"], [Dots("loss", values, [Dot(None), Dot(1.0, 0.5, 1.5)])], title="loss", scale=1)
     assert alone.size == beside.size
     assert max(places(beside, COLORS[1])) - min(places(beside, COLORS[1])) > 300
+
+
+def test_on_one_axis_values_are_as_far_apart_as_they_differ_and_on_their_own_each_measure_fills_its_own() -> None:
+    small, large = Dots("small", [Dot(1.0), Dot(2.0)]), Dots("large", [Dot(1.0), Dot(9.0)])
+    for same_axis, least, most in ((True, 400, WIDTH), (False, 0, 200)):
+        picture = draw_dots(["a", "b"], [small, large], title="both", same_axis=same_axis, scale=1)
+        columns = places(picture, COLORS[1])
+        assert least < max(columns) - min(columns) < most
 
 
 @pytest.mark.parametrize(("names", "measures"), [([], []), (["a"], []), (["a"], [Dots("x", [])])])

@@ -1,4 +1,4 @@
-"""Many answers at a time are the answers one by one, with the same probabilities."""
+"""Many answers at a time are the answers one by one; probabilities are those of generating token by token."""
 
 from typing import Any
 
@@ -9,9 +9,9 @@ from PIL import Image
 import vlkit
 from vlkit.errors import InputError
 from vlkit.models.deepseek_vl2.processor import DeepseekVLV2Processor
-from vlkit.printed_text.answering import answer_all
+from vlkit.printed_text.answering import answer_all, judged, question_inputs
 from vlkit.printed_text.questions import READ, where
-from vlkit.printed_text.reading import judged, question_inputs, read
+from vlkit.printed_text.reading import read
 
 PICTURES = [Image.linear_gradient("L").resize(size).convert("RGB") for size in ((100, 56), (56, 56), (60, 110))]
 
@@ -21,6 +21,20 @@ def small() -> tuple[Any, Any]:
     torch.manual_seed(0)
     model = vlkit.build("mini").eval()
     return model, DeepseekVLV2Processor.for_model(model.config)
+
+
+@torch.no_grad()
+def test_probability_is_the_mean_over_the_tokens_as_they_are_generated(small: tuple[Any, Any]) -> None:
+    model, processor = small
+    inputs = question_inputs(processor, [(READ, PICTURES[0])])
+    ids_BT = model.generate(**inputs, max_new_tokens=5)
+    (answer,) = judged(model, processor, inputs, ids_BT)
+    out, chosen = model(**inputs, cache="resident"), []
+    for number in range(5):
+        chosen.append(float(out.logits[0, -1].softmax(dim=-1)[ids_BT[0, number]]))
+        out = model(input_ids=ids_BT[:, number : number + 1], cache=out.cache)
+    assert answer.probability == pytest.approx(sum(chosen) / 5, rel=1e-4)
+    assert answer.ended == (int(ids_BT[0, -1]) == processor.tokenizer.eos_id)
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 3])
@@ -48,7 +62,7 @@ def test_each_answer_goes_to_its_own_end(small: tuple[Any, Any], monkeypatch: py
     found = answer_all(model, processor, list(zip(questions, PICTURES)))
     assert [(answer.text, answer.ended) for answer in found] == [("AB 12", True), ("C", True), ("endless", False)]
     for answer, row, question, picture in zip(found, rows, questions, PICTURES, strict=True):
-        alone = judged(model, processor, question_inputs(processor, picture, question), torch.tensor([row]))
+        (alone,) = judged(model, processor, question_inputs(processor, [(question, picture)]), torch.tensor([row]))
         assert answer.probability == pytest.approx(alone.probability, rel=1e-4)
 
 

@@ -76,6 +76,19 @@ def test_ink_and_paper_differ() -> None:
         assert sum(abs(one - other) for one, other in zip(page.ink, page.paper)) > 80
 
 
+def test_without_single_lines_outright_all_numbers_of_lines_are_equally_likely() -> None:
+    settings = PLAIN.replace(formats=((64, 128),), scale=(1, 1), trim=0, font_size=(20, 20), lines=2)
+    singles = {
+        times: sum(len(compose(settings.replace(single_line=times), Random(n)).lines) == 1 for n in range(400)) / 400
+        for times in (0, 1, 3)
+    }
+    assert singles == {
+        0: pytest.approx(1 / 2, abs=0.08),
+        1: pytest.approx(3 / 4, abs=0.08),
+        3: pytest.approx(7 / 8, abs=0.08),
+    }
+
+
 def test_full_pages_hold_as_much_as_there_is_room_for() -> None:
     settings = PLAIN.replace(formats=((128, 64),), scale=(1, 1), trim=0, font_size=(20, 20), words_per_line=1, lines=1)
     some = [compose(settings, Random(number)) for number in range(30)]

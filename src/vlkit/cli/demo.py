@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from vlkit.drawing import GivenAnswer
-    from vlkit.printed_text.reading import Answer
+    from vlkit.printed_text.answer import Answer
     from vlkit.vlm_config import VLMConfig
 
 TRAINED_FOR = "short printed digits and capitals"
@@ -119,10 +119,10 @@ def _told(given: GivenAnswer) -> str:
 def _drawn(image: Image, config: VLMConfig, answers: Sequence[GivenAnswer], *, name: str, note: str) -> Image:
     """The way from pixels to tokens, and below it what the model says."""
     from vlkit.drawing import draw_answers, stacked
-    from vlkit.printed_text import reading
+    from vlkit.printed_text.answer import LEAST_PROBABILITY
 
     way = draw(image, config, title=f"{name}, {config.layout.type} layout")
-    said = draw_answers(image, answers, least=reading.LEAST_PROBABILITY, note=note, width=way.width // 2)
+    said = draw_answers(image, answers, least=LEAST_PROBABILITY, note=note, width=way.width // 2)
     return stacked([way, said])
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from torch import Tensor
 
-    from vlkit.printed_text.reading import Answer
+    from vlkit.printed_text.answer import Answer
     from vlkit.processing.processor import Processor
     from vlkit.vlm import VLM
 
@@ -48,7 +48,7 @@ def open_reader(steps: Steps) -> tuple[VLM, Processor[Any]]:
 
 
 def follow(model: VLM, processor: Processor[Any], image: Image, question: str, steps: Steps) -> Answer:
-    """Answer to a question about a picture, as `vlkit.printed_text.reading` gives it, with every step reported.
+    """Answer to a question about a picture, as `vlkit.printed_text.answering` gives it, with every step reported.
 
     Args:
         model: that answers.
@@ -59,14 +59,14 @@ def follow(model: VLM, processor: Processor[Any], image: Image, question: str, s
     """
     import torch
 
-    from vlkit.printed_text.reading import MOST_TOKENS, judged, question_inputs
+    from vlkit.printed_text.answering import MOST_TOKENS, judged, question_inputs
 
     config = model.config
     tiling = config.tiling(image.size)
     plan = config.layout.plan(tiling.grid, config.grid)
     fitted = f"{image.width}x{image.height} fitted to {tiling.resolution}"
     steps.done("tiling", f"{fitted}: {tiling.grid} tile{'s' * (tiling.grid.area > 1)}, global view")
-    inputs = question_inputs(processor, image, question)
+    inputs = question_inputs(processor, [(question, image)])
     pixels = inputs.images[0]
     steps.done("pixels", f"pixels{_shape(pixels)}, the global view first")
     with torch.no_grad():
@@ -92,7 +92,7 @@ def follow(model: VLM, processor: Processor[Any], image: Image, question: str, s
         max_new_tokens=MOST_TOKENS,
     )
     steps.done("decode", f"ids_BT{_shape(ids_BT)}, one after the other")
-    answer = judged(model, processor, inputs, ids_BT)
+    (answer,) = judged(model, processor, inputs, ids_BT)
     steps.done("judge", f"mean probability of these tokens {answer.probability:.3f}")
     return answer
 

@@ -49,13 +49,16 @@ class Dots(NamedTuple):
     differences: Sequence[Dot] = ()
 
 
-def draw_dots(names: Sequence[str], measures: Sequence[Dots], *, title: str, scale: int = 2) -> Image.Image:
-    """Picture of the measures, one below the other, each on a scale of its own.
+def draw_dots(
+    names: Sequence[str], measures: Sequence[Dots], *, title: str, same_axis: bool = False, scale: int = 2
+) -> Image.Image:
+    """Picture of the measures, one below the other.
 
     Args:
         names: of the things.
         measures: what they are compared by.
         title: first line.
+        same_axis: whether all measures share one axis, so that they can be compared; else each has its own.
         scale: pixels per unit; the picture is 900 units wide.
 
     Raises:
@@ -71,17 +74,19 @@ def draw_dots(names: Sequence[str], measures: Sequence[Dots], *, title: str, sca
     canvas.text(MARGIN, 22, title, size=22)
     label = min(max(LABEL, *(math.ceil(text_width(name, TEXT)) for name in [*names, ""])), MOST_LABEL)
     left = MARGIN + label + 20
+    everything = [number for measure in measures for number in _numbers(measure.values)]
     for number, measure in enumerate(measures):
         upper = TITLE_HEIGHT + number * panel
         canvas.text(MARGIN, upper, measure.name, size=15)
         middle = (left + WIDTH - MARGIN - BETWEEN) // 2 if measure.differences else WIDTH - MARGIN
         rows = Box(left, upper + HEADING, middle, upper + HEADING + ROW * len(names))
         _draw_names(canvas, names, rows)
-        _draw_field(canvas, measure.values, rows)
+        _draw_field(canvas, measure.values, rows, across=_axis(everything if same_axis else _numbers(measure.values)))
         if measure.differences:
             beside = Box(middle + BETWEEN, rows.upper, WIDTH - MARGIN, rows.lower)
             canvas.text(beside.left, upper + 2, "difference to the first", size=TEXT, color=MUTED)
-            _draw_field(canvas, measure.differences, beside, zero=True)
+            across = _axis([*_numbers(measure.differences), 0.0])
+            _draw_field(canvas, measure.differences, beside, across=across, zero=True)
     return canvas.image
 
 
@@ -98,11 +103,18 @@ def _draw_names(canvas: Canvas, names: Sequence[str], rows: Box) -> None:
         canvas.text(MARGIN, rows.upper + (number + 0.5) * ROW, shown, size=TEXT, anchor="lm")
 
 
-def _draw_field(canvas: Canvas, dots: Sequence[Dot], box: Box, *, zero: bool = False) -> None:
+def _numbers(dots: Sequence[Dot]) -> list[float]:
+    """All finite numbers of the dots."""
     known = [number for dot in dots for number in (dot.value, dot.low, dot.high, *dot.singles) if number is not None]
-    known = [number for number in known if math.isfinite(number)] + [0.0] * zero
-    across = ticks(min(known, default=0.0), max(known, default=1.0), about=4)
+    return [number for number in known if math.isfinite(number)]
 
+
+def _axis(numbers: Sequence[float]) -> list[float]:
+    """Marks of an axis that holds the numbers."""
+    return ticks(min(numbers, default=0.0), max(numbers, default=1.0), about=4)
+
+
+def _draw_field(canvas: Canvas, dots: Sequence[Dot], box: Box, *, across: Sequence[float], zero: bool = False) -> None:
     def at(value: float) -> float:
         return box.left + (box.right - box.left) * (value - across[0]) / (across[-1] - across[0])
 

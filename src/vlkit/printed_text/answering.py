@@ -1,4 +1,4 @@
-"""Many questions at a time: the answers that `vlkit.printed_text.reading` gives one by one."""
+"""Questions about pictures, many at a time: the answers, and how sure the model is of each."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from vlkit.errors import InputError
-from vlkit.printed_text.reading import MOST_TOKENS, Answer
+from vlkit.printed_text.answer import Answer
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -23,6 +23,8 @@ Question = tuple[str, "Image"]
 
 BATCH = 50
 """Questions at a time."""
+MOST_TOKENS = 96
+"""Most tokens of an answer."""
 
 
 def answer_all(
@@ -49,16 +51,16 @@ def answer_all(
         raise InputError(f"batch_size is {batch_size}", rule="it is a whole number from 1")
     answers: list[Answer] = []
     for start in range(0, len(questions), batch_size):
-        inputs = _inputs(processor, questions[start : start + batch_size]).to(model.device)
+        inputs = question_inputs(processor, questions[start : start + batch_size]).to(model.device)
         ids_BT = model.generate(**inputs, max_new_tokens=MOST_TOKENS)
-        answers += _judged(model, processor, inputs, ids_BT)
+        answers += judged(model, processor, inputs, ids_BT)
         if on_batch is not None:
             on_batch(len(answers))
     return answers
 
 
-def _inputs(processor: Processor[Any], questions: Sequence[Question]) -> ProcessorOutput:
-    """Inputs of questions, each up to where its answer begins."""
+def question_inputs(processor: Processor[Any], questions: Sequence[Question]) -> ProcessorOutput:
+    """Inputs of questions about one picture each, up to where their answers begin."""
     tag = processor.config.image_token
     conversations = [
         [{"role": "<|User|>", "content": f"{tag}\n{question}"}, {"role": "<|Assistant|>", "content": ""}]
@@ -68,8 +70,17 @@ def _inputs(processor: Processor[Any], questions: Sequence[Question]) -> Process
 
 
 @torch.no_grad()
-def _judged(model: VLM, processor: Processor[Any], inputs: ProcessorOutput, ids_BT: Tensor) -> list[Answer]:
-    """Answers in words; what stands behind the end of one is not part of it, and nothing before depends on it."""
+def judged(model: VLM, processor: Processor[Any], inputs: ProcessorOutput, ids_BT: Tensor) -> list[Answer]:
+    """Answers in words, and how sure the model is of them, from one more pass over questions and answers.
+
+    What stands behind the end of an answer is not part of it, and nothing before depends on it.
+
+    Args:
+        model: that gave the answers.
+        processor: that of the model.
+        inputs: of the questions, as `question_inputs` gives them.
+        ids_BT: int64[B, T], each answer with the token that ends it.
+    """
     out = model(
         input_ids=torch.cat([inputs.input_ids, ids_BT], dim=1),
         attention_mask=torch.cat([inputs.attention_mask, torch.ones_like(ids_BT, dtype=torch.bool)], dim=1),

@@ -56,6 +56,8 @@ class PageConfig(Config):
     """Most words of a line."""
     lines: Count = 3
     """Most lines."""
+    single_line: int = Field(default=1, ge=0, le=100)
+    """How often a page gets one line at once, to every time that any number of lines up to `lines` is drawn."""
     full: float = Field(default=0.0, ge=0, le=1)
     """Share of pages with as many words and lines as there is room for."""
     coloured: float = Field(default=0.6, ge=0, le=1)
@@ -193,7 +195,7 @@ def _lines(config: PageConfig, random: Random, size: Size, font_size: int) -> tu
     room = max(int(size.height / (1.25 * font_size)), 1)
     most_lines, full = min(room, config.lines), bool(config.full) and random.random() < config.full
     lines = []
-    for _ in range(room if full else random.choice((1, random.randint(1, most_lines)))):
+    for _ in range(room if full else random.choice((*[1] * config.single_line, random.randint(1, most_lines)))):
         left, words = capacity, []
         for _ in range(capacity if full else random.randint(1, config.words_per_line)):
             longest = min(config.length[1], left)

@@ -2,53 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from random import Random
 from typing import Any
 
+from vlkit.printed_text.answering import Question, answer_all
 from vlkit.printed_text.composing import PageConfig, compose
 from vlkit.printed_text.page import Printed, render
 from vlkit.printed_text.questions import READ, where
-from vlkit.processing.grounding import parse, to_pixels
+from vlkit.printed_text.reading import found_box
+from vlkit.printed_text.words import SHORTEST
 from vlkit.processing.processor import Processor
 from vlkit.tiling import Box
 from vlkit.vlm import VLM
 
-TOKENS = 64
-BATCH = 50
-
 
 def held_out_pages(config: PageConfig, count: int, *, seed: int = 0) -> list[Printed]:
     """Pages with words of the other split."""
-    other = config.replace(split="held_out", length=(3, max(3, config.length[1])))
+    other = config.replace(split="held_out", length=(SHORTEST, max(SHORTEST, config.length[1])))
     return [render(compose(other, Random(f"{seed} held out {number}"))) for number in range(count)]
 
 
-def ask(model: VLM, processor: Processor[Any], questions: list[tuple[str, Any]]) -> list[str]:
-    """Answers to questions, each about one picture."""
-    answers = []
-    for start in range(0, len(questions), BATCH):
-        asked = questions[start : start + BATCH]
-        conversations = [
-            [{"role": "<|User|>", "content": f"<image>\n{text}"}, {"role": "<|Assistant|>", "content": ""}]
-            for text, _ in asked
-        ]
-        batch = processor(conversations=conversations, images=[[image] for _, image in asked])
-        for row in model.generate(**batch, max_new_tokens=TOKENS):
-            answers.append(processor.decode(row, skip_special_tokens=False).split("<｜end▁of▁sentence｜>")[0].strip())
-    return answers
-
-
-def read_all(model: VLM, processor: Processor[Any], pages: list[Printed]) -> list[str]:
+def read_all(model: VLM, processor: Processor[Any], pages: Sequence[Printed]) -> list[str]:
     """What the model reads on each page."""
-    return ask(model, processor, [(READ, page.image) for page in pages])
+    return [answer.text for answer in answer_all(model, processor, [(READ, page.image) for page in pages])]
 
 
-def find_one(model: VLM, processor: Processor[Any], pages: list[Printed]) -> list[tuple[Box, Box | None]]:
+def asked_words(pages: Sequence[Printed]) -> list[tuple[str, Box]]:
+    """A word of each page with its box: the first, the second, and so on around from page to page."""
+    return [page.words[number % len(page.words)] for number, page in enumerate(pages)]
+
+
+def find_one(model: VLM, processor: Processor[Any], pages: Sequence[Printed]) -> list[tuple[Box, Box | None]]:
     """Box of one word of each page, and where the model says it is."""
-    chosen = [page.words[number % len(page.words)] for number, page in enumerate(pages)]
-    answers = ask(model, processor, [(where(word), page.image) for (word, _), page in zip(chosen, pages)])
-    found = [parse(answer).objects for answer in answers]
-    return [
-        (box, to_pixels(objects[0].boxes[0], page.image.size) if objects else None)
-        for (_, box), objects, page in zip(chosen, found, pages)
-    ]
+    asked = asked_words(pages)
+    questions: list[Question] = [(where(word), page.image) for (word, _), page in zip(asked, pages, strict=True)]
+    answers = answer_all(model, processor, questions)
+    return [(box, found_box(answer, page.image)) for (_, box), answer, page in zip(asked, answers, pages, strict=True)]
