@@ -1,6 +1,6 @@
 """Layouts and projectors on reading printed text: `python examples/layouts_and_projectors/compare.py OUTPUT`.
 
-Twenty runs of about a minute on one core; a study that was stopped goes on with the same command.
+Twenty runs of a few minutes on one core; a study that was stopped goes on with the same command.
 """
 
 import sys
@@ -23,13 +23,13 @@ if __name__ == "__main__":
         HERE / "recipe.toml",
         {
             "layout": ["2D", "1D", "plain"],
-            "projector": ["downsample_mlp_gelu", {"type": "average_pool", "grid": [3, 3]}, "linear"],
+            "projector": ["downsample_mlp_gelu", {"type": "average_pool", "grid": [3, 7]}, "linear"],
         },
         output=sys.argv[1],
         seeds=4,
         grid=False,
         metrics=["exact_match", "character_error_rate"],
-        max_new_tokens=6,
+        max_new_tokens=8,
         on_progress=show,
     )
     print(comparison.table())
