@@ -59,8 +59,9 @@ class ContextLengthError(VlkitError):
 def did_you_mean(name: str, options: Iterable[str]) -> str:
     """Sentence that names the nearest of `options`, or lists them, not more than 32, if none is near.
 
-    >>> did_you_mean("liner", ["linear", "identity"])
-    "did you mean 'linear'?"
+    Examples:
+        >>> did_you_mean("liner", ["linear", "identity"])
+        "did you mean 'linear'?"
     """
     known = sorted(set(options))
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)

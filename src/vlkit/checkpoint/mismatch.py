@@ -54,8 +54,9 @@ def refuse_mismatch(
 def nearest(name: str, options: Iterable[str]) -> str | None:
     """Option with the most similar wording and, among those, with the most numbers in common.
 
-    >>> nearest("layers.3.up_proj", ["layers.2.up.proj", "layers.3.up.proj", "layers.3.down.proj"])
-    'layers.3.up.proj'
+    Examples:
+        >>> nearest("layers.3.up_proj", ["layers.2.up.proj", "layers.3.up.proj", "layers.3.down.proj"])
+        'layers.3.up.proj'
     """
     by_wording: dict[str, list[str]] = defaultdict(list)
     for option in options:

@@ -92,8 +92,9 @@ class Stack:
 class Pattern:
     """Dotted name with fields: `{rest}` stands for one or more segments, any other field for a whole number.
 
-    >>> Pattern("layers.{layer}.{rest}").match("layers.3.mlp.up.weight")
-    {'layer': '3', 'rest': 'mlp.up.weight'}
+    Examples:
+        >>> Pattern("layers.{layer}.{rest}").match("layers.3.mlp.up.weight")
+        {'layer': '3', 'rest': 'mlp.up.weight'}
     """
 
     def __init__(self, text: str) -> None:

@@ -60,8 +60,9 @@ def student(freedom: int) -> float:
 
     Beyond the table it is the expansion around the normal distribution (Fisher and Cornish, 1960), right to 1e-4.
 
-    >>> round(student(2), 3), round(student(30), 3)
-    (4.303, 2.042)
+    Examples:
+        >>> round(student(2), 3), round(student(30), 3)
+        (4.303, 2.042)
     """
     if freedom <= len(STUDENT):
         return STUDENT[freedom - 1]

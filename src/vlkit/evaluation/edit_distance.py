@@ -9,8 +9,9 @@ def levenshtein(first: str, second: str) -> int:
     All of a column of the usual table is computed at once, as the bits of one integer (Myers 1999; Hyyrö 2003): the
     table's neighbours differ by -1, 0 or 1, and `above` and `below` hold where they do.
 
-    >>> levenshtein("kitten", "sitting")
-    3
+    Examples:
+        >>> levenshtein("kitten", "sitting")
+        3
     """
     if len(first) > len(second):
         first, second = second, first

@@ -68,8 +68,9 @@ class Score:
 def wilson(right: int, samples: int) -> tuple[float, float]:
     """Wilson's interval of a share (1927): honest for few samples, and never a point, not even if all are right.
 
-    >>> tuple(round(end, 3) for end in wilson(10, 10))
-    (0.722, 1.0)
+    Examples:
+        >>> tuple(round(end, 3) for end in wilson(10, 10))
+        (0.722, 1.0)
     """
     share, square = right / samples, Z * Z / samples
     middle = share + square / 2

@@ -72,8 +72,9 @@ def _failure(result: Result, source: Source) -> Failure:
 def readable(text: str) -> str:
     """Grounded text without its tags, if every object in it can be read; else the text as it is.
 
-    >>> readable("<|ref|>a boat<|/ref|><|det|>[[1, 2, 3, 4]]<|/det|>")
-    'a boat [[1, 2, 3, 4]]'
+    Examples:
+        >>> readable("<|ref|>a boat<|/ref|><|det|>[[1, 2, 3, 4]]<|/det|>")
+        'a boat [[1, 2, 3, 4]]'
     """
     if parse(text).malformed:
         return text

@@ -55,8 +55,9 @@ class ConvStem(nn.Module):
 def patch_side(channels: Sequence[int]) -> int:
     """Side in pixels of the patches that a stem of these channels gives a feature to.
 
-    >>> patch_side((32, 32, 64, 64, 128))
-    8
+    Examples:
+        >>> patch_side((32, 32, 64, 64, 128))
+        8
     """
     return prod(map(_step, range(len(channels))))
 
