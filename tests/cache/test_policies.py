@@ -15,7 +15,7 @@ from torch import Tensor
 import vlkit
 from tests.cache.kinds import ATTENTIONS, DIM, LAYERS, LOSSLESS, ROUNDED, decoder, logits_of, moved
 from tests.strategies import normal, seeds
-from tests.tolerances import EXACT
+from tests.tolerances import EXACT, FLOAT32_SUMS
 from vlkit.cache import CachePolicy, CachePolicyConfig, KVCache, LayerCache, cache_policies
 from vlkit.decoders import DeepseekV2, decoders
 from vlkit.errors import ConfigError, RegistryError
@@ -59,7 +59,9 @@ def test_a_cache_that_was_reordered_cropped_and_forked_goes_on_as_the_resident_o
         caches = [model.new_cache(LOSSLESS[policy]), model.new_cache("resident")]
         for number, step in enumerate(steps):
             x_BTD = normal(seed + number, batch, data.draw(st.integers(1, 5)), DIM).float()
-            assert torch.equal(*(logits_of(model, x_BTD, [x_BTD.shape[1]], cache) for cache in caches))
+            agree(
+                *(logits_of(model, x_BTD, [x_BTD.shape[1]], cache) for cache in caches), copied="fork" in steps[:number]
+            )
             if step == "reorder":
                 rows = torch.tensor(data.draw(st.lists(st.integers(0, batch - 1), min_size=1, max_size=3)))
                 batch = len(rows)
@@ -73,7 +75,15 @@ def test_a_cache_that_was_reordered_cropped_and_forked_goes_on_as_the_resident_o
                 copies = data.draw(st.integers(1, 2))
                 batch, caches = batch * copies, [cache.fork(copies) for cache in caches]
         x_BTD = normal(seed, batch, 3, DIM).float()
-        assert torch.equal(*(logits_of(model, x_BTD, [2, 1], cache) for cache in caches))
+        agree(*(logits_of(model, x_BTD, [2, 1], cache) for cache in caches), copied="fork" in steps)
+
+
+def agree(found: Tensor, expected: Tensor, *, copied: bool) -> None:
+    """Bit for bit, unless rows were copied: they lie differently in memory then, and sums may be ordered differently."""
+    if copied:
+        torch.testing.assert_close(found, expected, rtol=0, atol=FLOAT32_SUMS)
+    else:
+        assert torch.equal(found, expected)
 
 
 @given(st.sampled_from(["int8", "int4", "fp8"]), st.sampled_from(sorted(ATTENTIONS)), runs(), st.data())
