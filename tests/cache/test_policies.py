@@ -79,7 +79,7 @@ def test_a_cache_that_was_reordered_cropped_and_forked_goes_on_as_the_resident_o
 
 
 def agree(found: Tensor, expected: Tensor, *, copied: bool) -> None:
-    """Bit for bit, unless rows were copied: they lie differently in memory then, and sums may be ordered differently."""
+    """Bit for bit, unless rows were copied: they lie elsewhere in memory then, and sums may be ordered differently."""
     if copied:
         torch.testing.assert_close(found, expected, rtol=0, atol=FLOAT32_SUMS)
     else:
