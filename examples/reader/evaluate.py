@@ -122,7 +122,6 @@ def measure(ask: Ask, config: VLMConfig, pages: PageConfig, samples: int) -> dic
     found = ask("places of words", [(where(word), page.image) for (word, _), page in zip(chosen, printed)])
     overlaps = [_overlap(answer, box, page) for answer, (_, box), page in zip(found, chosen, printed)]
     grids = _grids(config, printed)
-
     alone = [number for number, page in enumerate(printed) if len(page.words) == 1]
 
     def located(number: int) -> dict[str, Ratio]:

@@ -80,6 +80,20 @@ def test_another_config_another_place_and_nothing_are_refused_before_weights_are
         gather(recipe(parts=beginning(trained / "nowhere", "encoder")), source=samples(), held_out=samples())
 
 
+def test_only_the_config_is_fetched_before_the_parts_are_found_to_fit(
+    trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[bool] = []
+
+    def resolved(name: str, *, weights: bool = True) -> Path:
+        asked.append(weights)
+        return trained
+
+    monkeypatch.setattr("vlkit.training.part_weights.resolve_folder", resolved)
+    gather(recipe(parts=beginning(Path("owner/name"), "encoder")), source=samples(), held_out=samples())
+    assert asked == [False]
+
+
 def test_a_model_given_from_python_has_its_weights(trained: Path) -> None:
     settings = recipe(model=None, parts=beginning(trained, "encoder"))
     with pytest.raises(ConfigError, match="for the encoder of a model that is given from Python"):

@@ -130,7 +130,7 @@ def make_processor(recipe: Recipe, config: VLMConfig) -> Processor[Any]:
         made = load_processor(str(recipe.model))
     else:
         named = recipe.tokenizer or beginnings(recipe.parts).get("decoder")
-        tokenizer = None if named is None else Tokenizer.from_folder(resolve_folder(named))
+        tokenizer = None if named is None else Tokenizer.from_folder(resolve_folder(named, weights=False))
         made = family_of(config).processor_class().for_model(config, tokenizer)
     settings = made.config.replace(mask_prompt=True)
     return type(made)(made.tokenizer, settings, geometry=made.geometry, max_pixels=made.max_pixels)

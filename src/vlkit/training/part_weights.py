@@ -40,7 +40,7 @@ def require_same_parts(config: VLMConfig, parts: Mapping[str, PartTraining]) -> 
             )
         theirs, ours = (
             getattr(each, name).model_dump(mode="json", exclude_none=True)
-            for each in (resolve_config(resolve_folder(checkpoint)), config)
+            for each in (resolve_config(resolve_folder(checkpoint, weights=False)), config)
         )
         changed = list(differing_fields("", theirs, ours))
         if changed:
