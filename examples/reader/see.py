@@ -26,6 +26,7 @@ from vlkit.processing.processor import Processor
 from vlkit.training import Recipe
 from vlkit.training.ingredients import make_model, make_processor
 from vlkit.training.marks import placed, visible
+from vlkit.training.optimizer import set_rates
 
 HERE = Path(__file__).parent
 ALPHABET = DIGITS + CAPITALS
@@ -136,10 +137,11 @@ def teach(
     eyes: nn.Module, coming: Iterable[tuple[Tensor, Tensor]], steps: int, *, lr: float, clip: float
 ) -> Iterator[tuple[int, float, float]]:
     """Learn batch after batch; the step, and the means of loss and right answers over the last `EVERY` steps."""
-    optimizer = torch.optim.AdamW(eyes.parameters(), lr=lr, betas=(0.9, 0.95), weight_decay=0.05, fused=True)
+    group = {"params": eyes.parameters(), "peak_lr": lr}
+    optimizer = torch.optim.AdamW([group], lr=lr, betas=(0.9, 0.95), weight_decay=0.05, fused=True)
     last: deque[tuple[float, float]] = deque(maxlen=EVERY)
     for step, (pixels, labels_NYX) in enumerate(coming, start=1):
-        set_rate(optimizer, lr * min(step / WARMUP, (steps + 1 - step) / (DECAY * steps), 1.0))
+        set_rates(optimizer, min(step / WARMUP, (steps + 1 - step) / (DECAY * steps), 1.0))
         loss, right = eyes(pixels, labels_NYX)
         loss.backward()
         nn.utils.clip_grad_norm_(eyes.parameters(), clip)
@@ -148,12 +150,6 @@ def teach(
         last.append((loss.item(), right.item()))
         mean_loss, mean_right = (sum(each) / len(last) for each in zip(*last, strict=True))
         yield step, mean_loss, mean_right
-
-
-def set_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:
-    """Give every group this learning rate."""
-    for group in optimizer.param_groups:
-        group["lr"] = lr
 
 
 def begin_processes() -> tuple[int, int]:
