@@ -24,8 +24,7 @@ from vlkit.printed_text.answer import LEAST_PROBABILITY, Answer
 from vlkit.printed_text.composing import PageConfig
 from vlkit.printed_text.page import Printed
 from vlkit.printed_text.questions import READ
-from vlkit.processing.grounding import GroundedObject, from_pixels
-from vlkit.processing.grounding import render as grounded
+from vlkit.printed_text.source import places
 from vlkit.training.toml import to_toml
 
 FOLDER = ROOT / "examples" / "reader"
@@ -186,11 +185,7 @@ def known(monkeypatch: pytest.MonkeyPatch) -> dict[bytes, Printed]:
 
 
 def right_answer(question: str, page: Printed) -> str:
-    if question == READ:
-        return page.text
-    word = question.removeprefix("Where is ").removesuffix("?")
-    box = next(box for text, box in page.words if text == word)
-    return grounded([GroundedObject(word, (from_pixels(box, page.image.size),))])
+    return page.text if question == READ else places(page)
 
 
 def results(known: dict[bytes, Printed], wrong: str = "") -> dict[str, Any]:
@@ -221,18 +216,19 @@ def test_a_reader_that_is_right_has_full_marks(known: dict[bytes, Printed]) -> N
     assert [each["name"] for each in found["boxes_by_words"]] == ["1", "2", "3"]
     rows = found["pages"]
     assert rows[0]["samples"] == 24 == sum(each["samples"] for each in rows[1:])
-    words = [each["samples"] for each in found["boxes_by_words"]]
-    assert sum(words) == 24 and words[0] == found["boxes"][0]["samples"]
-    assert words[0] == sum(each["samples"] for each in found["boxes"][1:])
+    for each in (found["boxes"][1:], found["boxes_by_words"]):
+        assert sum(row["samples"] for row in each) == 24 == found["boxes"][0]["samples"]
     assert found["pages"][0]["exact"] == {"value": 1.0, "low": pytest.approx(0.862, abs=1e-3), "high": 1.0}
     assert found["pages"][0]["errors"] == {"value": 0.0, "low": None, "high": None}
     assert found["boxes"][0]["right"]["value"] == 1 and found["boxes"][0]["overlap"]["value"] > 0.85
+    assert found["absent"]["samples"] > 12 and found["absent"]["found"]["value"] < 0.2
     sure = {(each["task"], each["name"]): each for each in found["sureness"]["answers"]}
     assert sure["whole pages", "believed"]["right"]["value"] == 1
     assert sure["whole pages", "not believed"] == {
         "task": "whole pages", "name": "not believed", "samples": 0, "right": {"value": None, "low": None, "high": None}
     }  # fmt: skip
-    assert all(each["believed"]["value"] == 0 and each["samples"] == 24 for each in found["sureness"]["others"])
+    for each in found["sureness"]["others"]:
+        assert (each["read"]["value"], each["located"]["value"], each["samples"]) == (0, 0, 24)
 
 
 def test_mistakes_are_counted_where_they_are_made(known: dict[bytes, Printed]) -> None:

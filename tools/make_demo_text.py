@@ -1,4 +1,4 @@
-"""Print the picture that `vlkit demo` reads: a word that no reader is trained on, in a font that it is trained on.
+"""Print the picture that `vlkit demo` reads: words that no reader is trained on, in a font that it is trained on.
 
 python tools/make_demo_text.py src/vlkit/assets/demo-text.png
 """
@@ -15,12 +15,12 @@ FINER = 4
 """How many times larger it is than what the model sees of it."""
 
 PAGE = Page(
-    size=Size(224 * FINER, 48 * FINER),
-    lines=(("GALAXY",),),
+    size=Size(112 * FINER, 96 * FINER),
+    lines=(("GALAXY",), ("M63",)),
     face="roboto/bold",
-    font_size=22 * FINER,
-    start=(90 * FINER, 12 * FINER),
-    leading=33 * FINER,
+    font_size=21 * FINER,
+    start=(14 * FINER, 20 * FINER),
+    leading=32 * FINER,
     angle=0.0,
     ink=(255, 209, 102),
     paper=(27, 38, 96),

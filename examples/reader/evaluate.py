@@ -13,7 +13,7 @@ from random import Random
 from typing import Any
 
 import torch
-from reader_scores import believed_row, rows_of, sureness_rows, threshold_row
+from reader_scores import believed_row, rows_of, score, sureness_rows, threshold_row
 from reader_tables import accuracy_picture, results_text, sureness_text
 
 import vlkit
@@ -22,14 +22,14 @@ from vlkit.evaluation.boxes import iou
 from vlkit.evaluation.intervals import Ratio
 from vlkit.evaluation.text_metrics import character_errors
 from vlkit.files import write_json
-from vlkit.printed_text.answer import LEAST_PROBABILITY, LEAST_WITH_BOX, Answer
+from vlkit.printed_text.answer import LEAST_PLACING, LEAST_PROBABILITY, Answer
 from vlkit.printed_text.answering import BATCH, Question, answer_all
 from vlkit.printed_text.composing import PageConfig, compose
 from vlkit.printed_text.held_out import asked_words, held_out_pages
 from vlkit.printed_text.other_pictures import other_pictures
 from vlkit.printed_text.page import Page, Printed, render
-from vlkit.printed_text.questions import READ, where
-from vlkit.printed_text.reading import found_box
+from vlkit.printed_text.questions import READ, WHERE
+from vlkit.printed_text.reading import word_box
 from vlkit.printed_text.words import SHORTEST
 from vlkit.training import Recipe
 from vlkit.vlm_config import VLMConfig
@@ -118,38 +118,38 @@ def measure(ask: Ask, config: VLMConfig, pages: PageConfig, samples: int) -> dic
         sureness += sureness_rows(f"one word, {name}", answers, _is_right(printed, answers))
     printed = held_out_pages(pages, samples, seed=SEED)
     read = ask("whole pages", [(READ, page.image) for page in printed])
+    found = ask("places of words", [(WHERE, page.image) for page in printed])
     chosen = asked_words(printed)
-    found = ask("places of words", [(where(word), page.image) for (word, _), page in zip(chosen, printed)])
-    overlaps = [_overlap(answer, box, page) for answer, (_, box), page in zip(found, chosen, printed)]
+    overlaps = [_overlap(answer, word, box, page) for answer, (word, box), page in zip(found, chosen, printed)]
+    absent = [
+        Ratio(word_box(answer, word, page.image.size) is not None, 1)
+        for answer, page, (word, _) in zip(found, printed, chosen[1:] + chosen[:1])
+        if word not in page.text.split()
+    ]
     grids = _grids(config, printed)
-    alone = [number for number, page in enumerate(printed) if len(page.words) == 1]
 
-    def located(number: int) -> dict[str, Ratio]:
+    def placed(number: int) -> dict[str, Ratio]:
         return {"right": Ratio(overlaps[number] >= OVERLAP, 1), "overlap": Ratio(overlaps[number], 1)}
 
-    others = {
-        kind: ask(kind, [(READ, picture) for picture in pictures])
-        for kind, pictures in other_pictures(pages, samples, seed=SEED).items()
+    pictures = other_pictures(pages, samples, seed=SEED)
+    others = {kind: ask(kind, [(READ, picture) for picture in members]) for kind, members in pictures.items()}
+    located = {
+        kind: ask(f"places, {kind}", [(WHERE, picture) for picture in members]) for kind, members in pictures.items()
     }
     right = _is_right(printed, read)
     sureness += sureness_rows("whole pages", read, right)
-    for task, members in (
-        ("place of a page's only word", alone),
-        ("place of one of several words", sorted({*range(len(printed))} - {*alone})),
-    ):
-        sureness += sureness_rows(
-            task, [found[number] for number in members], [overlaps[number] >= OVERLAP for number in members]
-        )
+    sureness += sureness_rows("place of a word", found, [overlap >= OVERLAP for overlap in overlaps])
     return {
         "words": words,
         "pages": rows_of(grids, _reading(printed, read)),
-        "boxes": rows_of([grids[number] for number in alone], lambda number: located(alone[number])),
-        "boxes_by_words": rows_of([str(len(page.words)) for page in printed], located)[1:],
+        "boxes": rows_of(grids, placed),
+        "boxes_by_words": rows_of([str(len(page.words)) for page in printed], placed)[1:],
+        "absent": {"samples": len(absent), "found": score(absent)},
         "sureness": {
             "threshold": LEAST_PROBABILITY,
-            "threshold_with_box": LEAST_WITH_BOX,
+            "threshold_of_places": LEAST_PLACING,
             "answers": sureness,
-            "others": [believed_row(kind, answers) for kind, answers in others.items()],
+            "others": [believed_row(kind, others[kind], located[kind]) for kind in others],
         },
         "thresholds": [
             threshold_row(threshold, read, right, others) for threshold in sorted({*THRESHOLDS, LEAST_PROBABILITY})
@@ -189,8 +189,8 @@ def _reading(printed: Sequence[Printed], answers: Sequence[Answer]) -> Callable[
     return ratios
 
 
-def _overlap(answer: Answer, box: Any, page: Printed) -> float:
-    found = found_box(answer, page.image)
+def _overlap(answer: Answer, word: str, box: Any, page: Printed) -> float:
+    found = word_box(answer, word, page.image.size)
     return iou(found, box) if found else 0.0
 
 

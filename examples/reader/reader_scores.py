@@ -44,10 +44,10 @@ def sureness_rows(task: str, answers: Sequence[Answer], right: Sequence[bool]) -
     return rows
 
 
-def believed_row(kind: str, answers: Sequence[Answer]) -> Row:
-    """Share of answers that are believed."""
-    shares = [Ratio(answer.believable, 1) for answer in answers]
-    return {"name": kind, "samples": len(answers), "believed": score(shares)}
+def believed_row(kind: str, read: Sequence[Answer], located: Sequence[Answer]) -> Row:
+    """Share of answers to each question that are believed."""
+    shares = [score(Ratio(answer.believable, 1) for answer in answers) for answers in (read, located)]
+    return {"name": kind, "samples": len(read), "read": shares[0], "located": shares[1]}
 
 
 def threshold_row(

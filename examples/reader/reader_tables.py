@@ -21,6 +21,7 @@ def results_text(results: Results) -> str:
     lengths = sorted({int(row["name"]) for tables in words.values() for row in tables["lengths"]})
     by_length = [[length, *(_of_length(tables, str(length)) for tables in words.values())] for length in lengths]
     pages = [[row["name"], row["samples"], _percent(row["exact"]), _percent(row["errors"])] for row in results["pages"]]
+    absent = results["absent"]
     boxes, among = (_located(results[name]) for name in ("boxes", "boxes_by_words"))
     located = ["pictures", "IoU of 0.5 or more, %", "mean IoU"]
     read = ["pictures", "read without a mistake, %", "characters wrong, %"]
@@ -32,10 +33,12 @@ def results_text(results: Results) -> str:
             _table(["characters", *words], by_length),
             "Whole pages, all that is on them:\n",
             _table(["tiles", *read], pages),
-            "Where is the word of a page that has one:\n",
+            "Where a word is, one of each page:\n",
             _table(["tiles", *located], boxes),
-            "Where is a word of any page, by the number of words on it:\n",
+            "The same by the number of words on the page:\n",
             _table(["words", *located], among),
+            f"A word that stands on another page was found on {_percent(absent['found'])} % of {absent['samples']}"
+            " pages without it.\n",
         ]
     )
 
@@ -44,7 +47,9 @@ def sureness_text(results: Results) -> str:
     """Tables of what the sureness of answers is worth."""
     sureness = results["sureness"]
     answers = [[row["task"], row["name"], row["samples"], _percent(row["right"])] for row in sureness["answers"]]
-    others = [[row["name"], row["samples"], _percent(row["believed"])] for row in sureness["others"]]
+    others = [
+        [row["name"], row["samples"], _percent(row["read"]), _percent(row["located"])] for row in sureness["others"]
+    ]
     kinds = [row["name"] for row in sureness["others"]]
     thresholds = [
         [
@@ -56,11 +61,12 @@ def sureness_text(results: Results) -> str:
     ]
     return "\n".join(
         [
-            f"An answer is believed if it ended and the mean probability of its tokens is {sureness['threshold']:g} or"
-            f" more, of an answer with a box {sureness['threshold_with_box']:g}. On held-out pages:\n",
+            "An answer is believed if it ended and the mean probability of its characters is"
+            f" {sureness['threshold']:g} or more, and that of its coordinates, if it has some,"
+            f" {sureness['threshold_of_places']:g}. On held-out pages:\n",
             _table(["asked for", "answers that are", "how many", "right, %"], answers),
             "On pictures without text of the task, where every answer that is believed is a mistake:\n",
-            _table(["pictures", "how many", "believed, %"], others),
+            _table(["pictures", "how many", "text believed, %", "places believed, %"], others),
             "What other thresholds would do, in %; the last columns are pictures without text of the task that are"
             " believed:\n",
             _table(["threshold", "pages believed", "right among these", "right ones not believed", *kinds], thresholds),
@@ -73,7 +79,7 @@ def accuracy_picture(results: Results) -> Image.Image:
     series = {
         **{f"one word, {fonts}": (tables["grids"], "exact") for fonts, tables in results["words"].items()},
         "whole pages": (results["pages"], "exact"),
-        "place of the only word": (results["boxes"], "right"),
+        "place of a word": (results["boxes"], "right"),
     }
     measures = []
     for grid in [row["name"] for row in results["pages"]]:

@@ -26,7 +26,7 @@ from vlkit.files import write_json, write_text
 from vlkit.printed_text.answer import Answer
 from vlkit.printed_text.answering import Question, answer_all
 from vlkit.printed_text.held_out import held_out_pages
-from vlkit.printed_text.questions import READ, where
+from vlkit.printed_text.questions import READ, WHERE
 from vlkit.processing.processor import Processor
 from vlkit.training import Recipe
 from vlkit.training.checkpoints import Checkpoints, read_state
@@ -63,7 +63,7 @@ def main() -> None:
         print(f"note: {given.recipe.name} is not what was trained with: {difference}", file=sys.stderr)
     model, processor = vlkit.from_pretrained(folder, dtype=torch.float32), vlkit.load_processor(folder)
     pages = held_out_pages(recipe.data.pages.replace(grids=0.0), given.pages, seed=SEED)
-    questions = [(READ, page.image) for page in pages] + [(where(page.words[0][0]), page.image) for page in pages]
+    questions = [(question, page.image) for question in (READ, WHERE) for page in pages]
     with tempfile.TemporaryDirectory() as temporary:
         compared = compare(model, processor, questions, Path(temporary))
         chosen = max(compared, key=lambda name: order(compared[name]))

@@ -19,8 +19,10 @@ from vlkit.cli.demo import UNSURE
 from vlkit.cli.steps import READER
 from vlkit.cli.terminal import printable
 from vlkit.drawing.answer_panel import FOUND
+from vlkit.evaluation.boxes import iou
 from vlkit.printed_text.composing import TRAINED_FONTS
 from vlkit.printed_text.page import Page, render
+from vlkit.printed_text.questions import WHERE
 from vlkit.printed_text.reading import read
 from vlkit.printed_text.words import split_of
 from vlkit.processing import GroundedObject, from_pixels
@@ -30,6 +32,8 @@ from vlkit.vlm import VLM
 
 STEPS = ("load", "tiling", "pixels", "vision", "projector", "layout", "prompt", "prefill", "decode", "judge")
 BUNDLED = ROOT / "src" / "vlkit" / "assets" / "demo-text.png"
+SIZE = (448, 384)
+"""Of the picture that comes with vlkit."""
 Script = Callable[..., None]
 
 
@@ -52,7 +56,7 @@ def script(monkeypatch: pytest.MonkeyPatch, reader: tuple[VLM, Any]) -> Script:
     def prepare(*texts: str) -> None:
         tokenizer, replies = reader[1].tokenizer, iter(texts)
         monkeypatch.setattr("vlkit.printed_text.answer.LEAST_PROBABILITY", 0.0)
-        monkeypatch.setattr("vlkit.printed_text.answer.LEAST_WITH_BOX", 0.0)
+        monkeypatch.setattr("vlkit.printed_text.answer.LEAST_PLACING", 0.0)
         monkeypatch.setattr(
             VLM,
             "generate",
@@ -62,8 +66,9 @@ def script(monkeypatch: pytest.MonkeyPatch, reader: tuple[VLM, Any]) -> Script:
     return prepare
 
 
-def where(word: str, box: Box) -> str:
-    return grounded([GroundedObject(word, (from_pixels(box, (896, 192)),))])
+def places(**boxes: Box) -> str:
+    """Answer to the question for places."""
+    return grounded(GroundedObject(word, (from_pixels(box, SIZE),)) for word, box in boxes.items())
 
 
 def without_times(text: str) -> str:
@@ -88,8 +93,8 @@ def test_every_step_is_reported_and_the_picture_is_drawn(
     places = [outcome.out.index(f"  {step:<10}") for step in STEPS]
     assert places == sorted(places)
     config = vlkit.resolve_config(READER)
-    tiling, views = config.tiling((896, 192)), 1 + config.tiling((896, 192)).grid.area
-    tokens, width = config.image_tokens((896, 192)), config.decoder.dim
+    tiling, views = config.tiling(SIZE), 1 + config.tiling(SIZE).grid.area
+    tokens, width = config.image_tokens(SIZE), config.decoder.dim
     across, down = tiling.tile_size
     for shape in ([views, 3, down, across], [views, *config.grid, width], [tokens, width]):
         assert str(shape) in outcome.out
@@ -102,28 +107,19 @@ def test_demo_reads_its_picture(run: Run, tmp_path: Path, page: Page) -> None:
     out = run("demo", "-o", tmp_path / "out.png").out
     assert told(out) == page.text
     assert "unsure" not in out
-    place = re.search(r"^  GALAXY at \((\d+), (\d+)\) to \((\d+), (\d+)\)$", out, re.MULTILINE)
-    assert place
-    [(word, right)] = render(page).words
-    found = Box(*map(int, place.groups()))
-    assert word == "GALAXY" and _overlap(found, right) > 0.5
+    found = re.findall(r"^  (\w+) at \((\d+), (\d+)\) to \((\d+), (\d+)\)$", out, re.MULTILINE)
+    printed = render(page).words
+    assert [word for word, *_ in found] == [word for word, _ in printed]
+    for (_, *place), (_, right) in zip(found, printed, strict=True):
+        assert iou(Box(*map(int, place)), right) > 0.5
     with Image.open(tmp_path / "out.png") as drawn:
         assert bounds(drawn.convert("RGB").resize((600, drawn.height // 4), Image.Resampling.NEAREST), FOUND[0])
-
-
-def _overlap(first: Box, second: Box) -> float:
-    """Common area over the area of both together."""
-    width = min(first.right, second.right) - max(first.left, second.left)
-    height = min(first.lower, second.lower) - max(first.upper, second.upper)
-    common = max(width, 0) * max(height, 0)
-    areas = [(box.right - box.left) * (box.lower - box.upper) for box in (first, second)]
-    return common / (sum(areas) - common)
 
 
 def test_a_photograph_is_not_read(run: Run, tmp_path: Path) -> None:
     out = run("demo", PHOTO, "-o", tmp_path / "out.png").out
     assert UNSURE in out and "  unsure: " in out
-    assert "Where is" not in out and "  find" not in out
+    assert WHERE not in out and "  locate" not in out
     with Image.open(tmp_path / "out.png") as drawn:
         small = drawn.convert("RGB").resize((600, drawn.height // 4), Image.Resampling.NEAREST)
     assert bounds(small, FOUND[0]) is None
@@ -138,17 +134,21 @@ def test_the_answer_is_that_of_read(run: Run, tmp_path: Path, reader: tuple[VLM,
     with Image.open(picture) as opened:
         answer = read(*reader, opened.convert("RGB"))
     assert told(out) == printable(answer.text)
-    assert f"mean probability of its tokens {answer.probability:.3f}" in out
+    assert f"mean probability of its characters {answer.probability:.3f}" in out
     assert (UNSURE in out) or answer.believable
 
 
-def test_the_longest_word_is_found_and_another_one_proposed(run: Run, tmp_path: Path, script: Script) -> None:
-    script("K7M\nLONGEST", where("LONGEST", Box(64, 32, 256, 128)))
+TWO = places(K7M=Box(64, 16, 160, 80), LONGEST=Box(64, 96, 256, 176))
+
+
+def test_all_words_are_found_and_one_of_them_is_proposed(run: Run, tmp_path: Path, script: Script) -> None:
+    script("K7M\nLONGEST", TWO)
     outcome = run("demo", "-o", tmp_path / "out.png")
     assert outcome.code == 0, outcome.err
     assert told(outcome.out) == "K7M\nLONGEST"
-    assert "\nWhere is LONGEST?\n  LONGEST at (64, 32) to (256, 128)\n" in outcome.out
-    assert "  vlkit demo --find K7M\n" in outcome.out
+    lines = "  K7M at (64, 16) to (160, 80)\n  LONGEST at (64, 96) to (256, 176)\n"
+    assert f"\n{WHERE}\n{lines}" in outcome.out
+    assert "  vlkit demo --find LONGEST\n" in outcome.out
     assert UNSURE not in outcome.out
     with Image.open(tmp_path / "out.png") as drawn:
         small = drawn.convert("RGB").resize((600, drawn.height // 4), Image.Resampling.NEAREST)
@@ -156,25 +156,22 @@ def test_the_longest_word_is_found_and_another_one_proposed(run: Run, tmp_path: 
 
 
 def test_a_wanted_word_is_found_in_either_case_if_it_was_read(run: Run, tmp_path: Path, script: Script) -> None:
-    script("K7M\nLONGEST", where("K7M", Box(64, 32, 256, 128)))
-    out = run("demo", BUNDLED, "-o", tmp_path / "out.png", "--find", "k7m").out
-    assert "K7M at (64, 32) to (256, 128)" in out
+    script("K7M\nLONGEST", TWO)
+    out = run("demo", BUNDLED, "-o", tmp_path / "out.png", "--find", "k7m ").out
+    assert f"\n{WHERE}\n  K7M at (64, 16) to (160, 80)\n  (mean" in out
     assert f"  vlkit demo {BUNDLED} --find LONGEST\n" in out
-    script("K7M\nLONGEST")
+    script("K7M\nLONGEST", TWO)
+    assert "  vlkit demo --find K7M\n" in run("demo", "-o", tmp_path / "out.png", "--find", "longest").out
+    script("K7M\nLONGEST", TWO)
     out = run("demo", "-o", tmp_path / "out.png", "--find", "ABSENT").out
-    assert "'ABSENT' is not in the text that was read" in out
-    assert "Where is" not in out
-
-
-def test_a_word_that_stands_there_once_is_preferred(run: Run, tmp_path: Path, script: Script) -> None:
-    script("TWICE\nTWICE ONE", where("ONE", Box(64, 32, 256, 128)))
-    assert "\nWhere is ONE?\n" in run("demo", "-o", tmp_path / "out.png").out
+    assert "'ABSENT' is not among the words that were read" in out
+    assert WHERE not in out
 
 
 def test_another_question_is_answered_too(run: Run, tmp_path: Path, script: Script) -> None:
-    script(where("K7M", Box(64, 32, 256, 128)))
-    out = run("demo", "-o", tmp_path / "out.png", "--prompt", "Where is K7M?").out
-    assert "\nWhere is K7M?\n  K7M at (64, 32) to (256, 128)\n" in out
+    script(places(K7M=Box(64, 32, 256, 128)))
+    out = run("demo", "-o", tmp_path / "out.png", "--prompt", WHERE).out
+    assert f"\n{WHERE}\n  K7M at (64, 32) to (256, 128)\n" in out
     assert "Read the text." not in out.partition("Try next")[0]
 
 
@@ -182,7 +179,7 @@ def test_an_answer_without_end_is_not_believed(run: Run, tmp_path: Path, monkeyp
     monkeypatch.setattr("vlkit.printed_text.answer.LEAST_PROBABILITY", 0.0)
     monkeypatch.setattr(VLM, "generate", lambda self, **inputs: torch.tensor([[65, 66]]))
     out = run("demo", "-o", tmp_path / "out.png").out
-    assert ", and no end)" in out and UNSURE in out
+    assert "; no end)" in out and UNSURE in out
 
 
 def test_it_is_repeatable_and_leaves_the_process_as_it_was(run: Run, tmp_path: Path) -> None:

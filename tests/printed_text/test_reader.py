@@ -27,13 +27,14 @@ from vlkit.training import Recipe
 from vlkit.training.ingredients import config_of
 
 # What the shipped weights have to reach on 150 pictures each; examples/reader/results.json says what they do reach.
-LEAST_WORDS_EXACT = 0.9
-LEAST_PAGES_EXACT = 0.86
+LEAST_WORDS_EXACT = 0.92
+LEAST_PAGES_EXACT = 0.89
 MOST_CHARACTERS_WRONG = 0.03
-LEAST_BOXES = 0.93
+LEAST_BOXES = 0.95
+LEAST_BOXES_AMONG_OTHERS = 0.85
 LEAST_BELIEVED = 0.85
 LEAST_RIGHT_AMONG_BELIEVED = 0.9
-MOST_CROPS_BELIEVED = 0.12
+MOST_CROPS_BELIEVED = 0.1
 
 PICTURES, SEED, OVERLAP = 150, 3, 0.5
 MOST_BYTES = 8_000_000
@@ -96,10 +97,12 @@ def test_pages_are_read(read: list[Answer], pages: list[Printed]) -> None:
     assert wrong <= MOST_CHARACTERS_WRONG
 
 
-def test_the_only_word_of_a_page_is_found(reader: Reader, pages: list[Printed]) -> None:
-    alone = [page for page in pages if len(page.words) == 1]
-    found = find_one(*reader, alone)
-    assert sum(box is not None and iou(box, wanted) >= OVERLAP for wanted, box in found) >= LEAST_BOXES * len(alone)
+def test_words_are_found_among_others_too(reader: Reader, pages: list[Printed]) -> None:
+    found = find_one(*reader, pages)
+    right = [box is not None and iou(box, wanted) >= OVERLAP for wanted, box in found]
+    assert sum(right) >= LEAST_BOXES * len(pages)
+    among = [good for good, page in zip(right, pages, strict=True) if len(page.words) > 1]
+    assert sum(among) >= LEAST_BOXES_AMONG_OTHERS * len(among) > 0
 
 
 def test_what_is_believed_is_mostly_right(read: list[Answer], pages: list[Printed]) -> None:

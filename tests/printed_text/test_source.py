@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from vlkit.printed_text.composing import PageConfig
-from vlkit.printed_text.questions import READ, where
+from vlkit.printed_text.questions import READ, WHERE
 from vlkit.printed_text.source import PrintedText, PrintedTextConfig
 from vlkit.processing import parse, to_pixels
 from vlkit.training import Recipe
@@ -50,12 +50,12 @@ def test_answers_are_what_is_printed_and_where(questions: Any) -> None:
             if question == READ:
                 assert answer == printed.text
                 continue
-            (found,) = parse(answer).objects
+            assert question == WHERE
             located += 1
-            assert question == where(found.name)
-            box = dict(printed.words)[found.name]
-            pixels = to_pixels(found.boxes[0], printed.image.size)
-            assert all(abs(one - clipped) <= 1 for one, clipped in zip(pixels, _inside(box, printed.image.size)))
+            for found, (word, box) in zip(parse(answer).objects, printed.words, strict=True):
+                assert found.name == word
+                pixels, inside = to_pixels(found.boxes[0], printed.image.size), _inside(box, printed.image.size)
+                assert all(abs(one - other) <= 1 for one, other in zip(pixels, inside))
         assert (READ in turns) == (questions != "locate")
     assert (located == 0) == (questions == "read")
 

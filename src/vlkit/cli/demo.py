@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vlkit.cli.layout import draw, require_png, save_png
-from vlkit.cli.steps import READER, Steps, follow, locate, open_reader
+from vlkit.cli.steps import READER, Steps, follow, follow_places, open_reader
 from vlkit.cli.terminal import printable
 from vlkit.errors import InputError
-from vlkit.printed_text.questions import READ, where
+from vlkit.printed_text.questions import READ, WHERE
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -33,9 +33,7 @@ def demo(
         Path | None, typer.Argument(help="Any picture.", show_default="one that comes with vlkit")
     ] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="PNG file to write.")] = Path("vlkit-demo.png"),
-    find: Annotated[
-        str | None, typer.Option(help="Word to look for.", show_default="the longest one that was read")
-    ] = None,
+    find: Annotated[str | None, typer.Option(help="Word to look for.", show_default="all that were read")] = None,
     prompt: Annotated[str | None, typer.Option("--prompt", "-p", help="A question.", show_default=READ)] = None,
 ) -> None:
     """Let a small trained model read a picture, and follow it step by step; needs no download."""
@@ -46,7 +44,7 @@ def demo(
         raise InputError(
             f"--find {find!r:.80} with --prompt",
             rule="a word is looked for in the text that was read",
-            remedy=f"leave out --prompt, or ask {where(find)[:80]!r} with it",
+            remedy=f"leave out --prompt, or ask {WHERE!r} with it",
         )
     with as_file(files("vlkit") / "assets" / "demo-text.png") as bundled:
         name, image = (picture or bundled).name, load(picture or bundled)
@@ -55,20 +53,23 @@ def demo(
         steps = Steps()
         model, processor = open_reader(steps)
         question = prompt or READ
-        answers = [_given(question, follow(model, processor, image, question, steps), image)]
-        word = _word(answers[0], find) if prompt is None else None
-        if word is not None:
-            answers.append(_given(where(word), locate(model, processor, image, word, steps), image))
-    for given in answers:
-        typer.echo(f"\n{printable(given.question)}\n{_told(given)}")
+        said = [(question, follow(model, processor, image, question, steps))]
+        if prompt is None and said[0][1].believable:
+            said.append((WHERE, follow_places(model, processor, image, steps)))
+    answers = [_given(question, answer, image, find) for question, answer in said]
+    absent = find is not None and len(answers) > 1 and not answers[-1].boxes
+    if absent:
+        answers.pop()
+    for given, (_, answer) in zip(answers, said, strict=False):
+        typer.echo(f"\n{printable(given.question)}\n{_told(given, answer)}")
     sure = all(given.believed for given in answers)
     if not sure:
         typer.echo(f"\n{UNSURE}")
-    elif find is not None and word is None:
-        typer.echo(f"\n{printable(find)!r:.80} is not in the text that was read, so it was not looked for.")
+    elif absent:
+        typer.echo(f"\n{printable(find or '')!r:.80} is not among the words that were read.")
     save_png(_drawn(image, model.config, answers, name=name, note="" if sure else UNSURE), output)
     typer.echo(f"\nPicture, tiles, tokens and answers are drawn in {output}. Try next:\n")
-    for command in _further(picture, image, answers):
+    for command in _further(picture, image, answers, find):
         typer.echo(f"  {command}")
 
 
@@ -85,32 +86,36 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def _given(question: str, answer: Answer, image: Image) -> GivenAnswer:
-    """An answer as it is told and drawn: boxes in pixels of the picture, any other text as it is."""
+def _given(question: str, answer: Answer, image: Image, word: str | None = None) -> GivenAnswer:
+    """An answer as it is told and drawn: boxes in pixels of the picture, any other text as it is.
+
+    Args:
+        question: that was asked.
+        answer: to it.
+        image: that it is about.
+        word: the only one whose box is wanted; None: all.
+    """
     from vlkit.drawing import GivenAnswer
+    from vlkit.printed_text.reading import found_word
     from vlkit.processing import parse, to_pixels
 
-    found = [(item.name, to_pixels(box, image.size)) for item in parse(answer.text).objects for box in item.boxes]
+    objects = parse(answer.text).objects if word is None else filter(None, [found_word(answer, word.strip())])
+    found = [(item.name, to_pixels(box, image.size)) for item in objects for box in item.boxes]
     lines = [f"{name} at ({box.left}, {box.upper}) to ({box.right}, {box.lower})" for name, box in found]
     text = "\n".join(lines) or answer.text
     boxes = tuple(box for _, box in found)
-    return GivenAnswer(question, text, answer.probability, answer.believable, boxes, answer.least)
+    return GivenAnswer(question, text, answer.probability, answer.believable, boxes)
 
 
-def _word(read: GivenAnswer, wanted: str | None) -> str | None:
-    """Word to look for: the wanted one, else the longest, if one that stands there once; None if it was not read."""
-    words = read.answer.split() if read.believed else []
-    if wanted is not None:
-        return next((word for word in words if word == wanted.strip().upper()), None)
-    return max([word for word in words if words.count(word) == 1] or words, key=len, default=None)
-
-
-def _told(given: GivenAnswer) -> str:
+def _told(given: GivenAnswer, answer: Answer) -> str:
     """An answer line by line, or on one line what is not believed; and how likely it is."""
-    least = given.least or 0.0
-    measured = f"mean probability of its tokens {given.probability:.3f}, believed from {least:g}"
+    from vlkit.printed_text.answer import LEAST_PLACING, LEAST_PROBABILITY
+
+    measured = f"mean probability of its characters {answer.probability:.3f}, believed from {LEAST_PROBABILITY:g}"
+    if answer.placing is not None:
+        measured += f"; of coordinates {answer.placing:.3f}, from {LEAST_PLACING:g}"
     if not given.believed:
-        endless = ", and no end" if given.answer and given.probability >= least else ""
+        endless = "" if answer.ended else "; no end"
         return f"  unsure: {printable(given.answer)!r} ({measured}{endless})"
     lines = printable(given.answer).splitlines()
     return "\n".join(f"  {line}" for line in [*lines, f"({measured})"])
@@ -126,14 +131,15 @@ def _drawn(image: Image, config: VLMConfig, answers: Sequence[GivenAnswer], *, n
     return stacked([way, said])
 
 
-def _further(picture: Path | None, image: Image, answers: Sequence[GivenAnswer]) -> list[str]:
+def _further(picture: Path | None, image: Image, answers: Sequence[GivenAnswer], find: str | None) -> list[str]:
     """Commands to go on with."""
     given = "PICTURE" if picture is None else shlex.quote(str(picture))
-    read, *found = answers
-    rest = [printable(word) for word in read.answer.split() if found and where(word) != found[0].question]
+    read, *located = answers
+    words = [printable(word) for word in read.answer.split()] if located else []
+    others = [word for word in words if word != (find.strip().upper() if find else words[0])]
     return [
         "vlkit demo PICTURE",
-        *([f"vlkit demo {'' if picture is None else f'{given} '}--find {shlex.quote(rest[0])}"] if rest else []),
+        *([f"vlkit demo {'' if picture is None else f'{given} '}--find {shlex.quote(others[0])}"] if others else []),
         f"vlkit describe {READER} --image-size {image.width}x{image.height}",
         f"vlkit generate --model {READER} --image {given} --prompt {shlex.quote(READ)}",
         f"vlkit generate --model deepseek-ai/deepseek-vl2-tiny --image {given} --prompt 'What is this?'",

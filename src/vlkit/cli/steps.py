@@ -93,25 +93,25 @@ def follow(model: VLM, processor: Processor[Any], image: Image, question: str, s
     )
     steps.done("decode", f"ids_BT{_shape(ids_BT)}, one after the other")
     (answer,) = judged(model, processor, inputs, ids_BT)
-    steps.done("judge", f"mean probability of these tokens {answer.probability:.3f}")
+    steps.done("judge", f"mean probability of its characters {answer.probability:.3f}")
     return answer
 
 
-def locate(model: VLM, processor: Processor[Any], image: Image, word: str, steps: Steps) -> Answer:
-    """Answer to the question for the place of a word, reported as one step.
+def follow_places(model: VLM, processor: Processor[Any], image: Image, steps: Steps) -> Answer:
+    """Answer to the question for places, reported as one step.
 
     Args:
         model: that answers.
         processor: that of the model.
         image: where to look.
-        word: what to look for.
         steps: prints it.
     """
-    from vlkit.printed_text.reading import find
+    from vlkit.printed_text.reading import locate
+    from vlkit.processing import parse
 
-    answer, box = find(model, processor, image, word)
-    what = "no box" if box is None else f"a box in pixels{list(box)}"
-    steps.done("find", f"{what}, mean probability {answer.probability:.3f}")
+    answer = locate(model, processor, image)
+    count = sum(len(item.boxes) for item in parse(answer.text).objects)
+    steps.done("locate", f"{count} box{'es' * (count != 1)}, mean probability {answer.probability:.3f}")
     return answer
 
 

@@ -41,7 +41,6 @@ class GivenAnswer:
         probability: that the model gives it, from 0 to 1.
         believed: whether it is shown as an answer, or only as what the model would have said.
         boxes: that go with it, in pixels of the picture.
-        least: probability from which it is believed, marked on its bar; None: that of the panel.
     """
 
     question: str
@@ -49,7 +48,6 @@ class GivenAnswer:
     probability: float
     believed: bool
     boxes: tuple[Box, ...] = ()
-    least: float | None = None
 
 
 def draw_answers(
@@ -92,7 +90,7 @@ def draw_answers(
     canvas.text(MARGIN, upper - 2 * LINE, title, size=17)
     canvas.picture(shown, MARGIN, upper)
     for part in parts:
-        part.draw(canvas, left, upper, least if part.least is None else part.least)
+        part.draw(canvas, left, upper, least)
         upper += part.height + GAP
     for number, line in enumerate(below):
         canvas.text(left, upper + number * LINE, line, size=CAPTION_SIZE, color=MUTED)
@@ -103,7 +101,7 @@ class _Part:
     """One answer: how high it is, and how it is drawn."""
 
     def __init__(self, given: GivenAnswer, color: str | None, room: int, scale: int, font: str | Path | None) -> None:
-        self._given, self._color, self.least = given, color, given.least
+        self._given, self._color = given, color
         self._size = ANSWER_SIZE if given.believed else UNSURE_SIZE
         self._line = self._size + 8
         self._indent = SWATCH + 10 if color else 0

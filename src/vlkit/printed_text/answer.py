@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-BOX = "<|det|>"
-"""What stands before the coordinates of an answer."""
-LEAST_PROBABILITY = 0.95
-"""Mean probability of an answer's tokens below which it is not believed. Of vlkit-reader's answers to pages of its task
-19 in 20 are likelier, and these are right as often; of those to pictures without text hardly any is."""
-LEAST_WITH_BOX = 0.72
-"""The same for an answer with a box: the digits of its coordinates are never as certain as characters. vlkit-reader is
-less sure of them where two words stand on a page, which it does not tell apart."""
+LEAST_PROBABILITY = 0.97
+"""Mean probability of what is read below which an answer is not believed. Of vlkit-reader's answers to pages of its
+task more than nine in ten are likelier, and of these all but two in a hundred are right; of its answers to pictures
+without text hardly any is."""
+LEAST_PLACING = 0.6
+"""The same for the coordinates of its boxes, whose last digits are never certain; where words are, few are below."""
 
 
 @dataclass(frozen=True)
@@ -20,20 +18,18 @@ class Answer:
 
     Args:
         text: what it says.
-        probability: mean probability of its tokens, the end of the answer among them.
+        probability: mean probability of the tokens that say what is read, the end of the answer among them.
         ended: whether it came to an end by itself.
+        placing: mean probability of the tokens of its coordinates; None if there are none.
     """
 
     text: str
     probability: float
     ended: bool
-
-    @property
-    def least(self) -> float:
-        """Probability from which it is believed."""
-        return LEAST_WITH_BOX if BOX in self.text else LEAST_PROBABILITY
+    placing: float | None = None
 
     @property
     def believable(self) -> bool:
         """Whether there is a text, and the model is about as sure of it as on pictures like those it was trained on."""
-        return bool(self.text) and self.ended and self.probability >= self.least
+        sure = self.probability >= LEAST_PROBABILITY and (self.placing is None or self.placing >= LEAST_PLACING)
+        return bool(self.text) and self.ended and sure

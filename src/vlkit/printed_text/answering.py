@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from vlkit.processing.batching import ProcessorOutput
     from vlkit.processing.processor import Processor
+    from vlkit.processing.tokenizer import Tokenizer
     from vlkit.vlm import VLM
 
 Question = tuple[str, "Image"]
@@ -25,6 +26,8 @@ BATCH = 50
 """Questions at a time."""
 MOST_TOKENS = 96
 """Most tokens of an answer."""
+GROUNDING_TAGS = ("<|ref|>", "<|/ref|>", "<|det|>", "<|/det|>")
+"""Around a name and around its boxes."""
 
 
 def answer_all(
@@ -97,5 +100,24 @@ def judged(model: VLM, processor: Processor[Any], inputs: ProcessorOutput, ids_B
         ends = (ids_T == tokenizer.eos_id).nonzero()
         length = int(ends[0]) + 1 if len(ends) else len(ids_T)
         text = processor.decode(ids_T[:length]).removesuffix(tokenizer.names["eos_token"]).strip()
-        answers.append(Answer(text, float(probabilities_T[:length].mean()), bool(len(ends))))
+        tags_T, places_T = grounding_parts(ids_T[:length], tokenizer)
+        probability = _mean(probabilities_T[:length][~tags_T & ~places_T])
+        placing = _mean(probabilities_T[:length][places_T])
+        answers.append(Answer(text, probability or 0.0, bool(len(ends)), placing))
     return answers
+
+
+def _mean(values_N: Tensor) -> float | None:
+    return float(values_N.mean()) if len(values_N) else None
+
+
+def grounding_parts(ids_T: Tensor, tokenizer: Tokenizer) -> tuple[Tensor, Tensor]:
+    """Where the tags of the grounding format stand in an answer, and where the coordinates between them, bool[T] each.
+
+    Args:
+        ids_T: int64[T], an answer.
+        tokenizer: that it was written with.
+    """
+    name_T, name_end_T, boxes_T, boxes_end_T = (ids_T == tokenizer.id_of(tag) for tag in GROUNDING_TAGS)
+    tags_T = name_T | name_end_T | boxes_T | boxes_end_T
+    return tags_T, ~tags_T & (boxes_T.cumsum(0) > boxes_end_T.cumsum(0))

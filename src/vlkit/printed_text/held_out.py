@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from random import Random
 from typing import Any
 
-from vlkit.printed_text.answering import Question, answer_all
+from vlkit.printed_text.answering import answer_all
 from vlkit.printed_text.composing import PageConfig, compose
 from vlkit.printed_text.page import Printed, render
-from vlkit.printed_text.questions import READ, where
-from vlkit.printed_text.reading import found_box
+from vlkit.printed_text.questions import READ, WHERE
+from vlkit.printed_text.reading import word_box
 from vlkit.printed_text.words import SHORTEST
 from vlkit.processing.processor import Processor
 from vlkit.tiling import Box
@@ -35,7 +35,8 @@ def asked_words(pages: Sequence[Printed]) -> list[tuple[str, Box]]:
 
 def find_one(model: VLM, processor: Processor[Any], pages: Sequence[Printed]) -> list[tuple[Box, Box | None]]:
     """Box of one word of each page, and where the model says it is."""
-    asked = asked_words(pages)
-    questions: list[Question] = [(where(word), page.image) for (word, _), page in zip(asked, pages, strict=True)]
-    answers = answer_all(model, processor, questions)
-    return [(box, found_box(answer, page.image)) for (_, box), answer, page in zip(asked, answers, pages, strict=True)]
+    answers = answer_all(model, processor, [(WHERE, page.image) for page in pages])
+    return [
+        (box, word_box(answer, word, page.image.size))
+        for (word, box), answer, page in zip(asked_words(pages), answers, pages, strict=True)
+    ]

@@ -2,10 +2,5 @@
 
 READ = "Read the text."
 """The question for all of the text."""
-WHERE = "Where is "
-"""Beginning of the question for a word, which follows with a question mark."""
-
-
-def where(word: str) -> str:
-    """Question for the place of a word."""
-    return f"{WHERE}{word}?"
+WHERE = "Where is each word?"
+"""The question for the words with their places, in reading order."""

@@ -1,4 +1,4 @@
-"""The task as a source of samples: read what is printed, and say where a word is."""
+"""The task as a source of samples: read what is printed, and say where each word is."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic import Field
 from vlkit.config import Count
 from vlkit.printed_text.composing import PageConfig, compose, eased
 from vlkit.printed_text.page import Printed, render
-from vlkit.printed_text.questions import READ, where
+from vlkit.printed_text.questions import READ, WHERE
 from vlkit.processing.grounding import GroundedObject, from_pixels
 from vlkit.processing.grounding import render as grounded
 from vlkit.training.data import SourceConfig, sources
@@ -21,7 +21,7 @@ STEPS = 16
 KEPT_EASY = 0.3
 """Share of samples that are drawn easier than their place in the growth asks for."""
 LOCATING_FROM = 0.5
-"""Part of the growth before which no word is asked for, since nothing can be found by those who cannot read."""
+"""Part of the growth before which no place is asked for, since nothing can be found by those who cannot read."""
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -40,11 +40,11 @@ class PrintedTextConfig(SourceConfig):
     same_format: Count = 1
     """So many samples in a row share a format, so that batches of that size need little padding."""
     questions: Literal["both", "read", "locate"] = "both"
-    """Whether all of the text is asked for, one word's place, or both in one conversation in either order."""
+    """Whether the text is asked for, the words with their places, or both in one conversation in either order."""
     marked: Count | None = None
     """Samples whose image tokens learn the characters that they show, which makes reading fast to learn; None: all."""
     locating: Share = 0.6
-    """Share of the conversations with `both` in which a word is asked for too."""
+    """Share of the conversations with `both` in which places are asked for too."""
 
 
 class PrintedText:
@@ -72,12 +72,8 @@ class PrintedText:
         wanted = self.config.questions == "locate" or (
             self.config.questions == "both" and growth >= LOCATING_FROM and random.random() < self.config.locating
         )
-        asked = [word for word, _ in printed.words]
-        unique = [(word, box) for word, box in printed.words if asked.count(word) == 1] or list(printed.words[:1])
         if wanted:
-            word, box = random.choice(unique)
-            found = GroundedObject(word, (from_pixels(box, printed.image.size),))
-            turns.insert(random.randrange(len(turns) + 1), (where(word), grounded([found])))
+            turns.insert(random.randrange(len(turns) + 1), (WHERE, places(printed)))
         marks = tuple(Mark(*character, size=printed.font_size) for character in printed.characters)
         marked = self.config.marked is None or index < self.config.marked
         origin = f"printed text, sample {index}"
@@ -93,6 +89,11 @@ class PrintedText:
             growth *= together.random()
         pages = self._grades[int(growth * (STEPS - 1))]
         return render(compose(pages, random, together.choice(pages.formats))), random, growth
+
+
+def places(printed: Printed) -> str:
+    """The right answer to the question for places."""
+    return grounded(GroundedObject(word, (from_pixels(box, printed.image.size),)) for word, box in printed.words)
 
 
 def _conversation(turns: list[tuple[str, str]]) -> tuple[dict[str, Any], ...]:
