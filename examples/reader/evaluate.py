@@ -22,7 +22,7 @@ from vlkit.evaluation.boxes import iou
 from vlkit.evaluation.intervals import Ratio
 from vlkit.evaluation.text_metrics import character_errors
 from vlkit.files import write_json
-from vlkit.printed_text.answer import LEAST_PLACING, LEAST_PROBABILITY, Answer
+from vlkit.printed_text.answer import LEAST_PLACE_PROBABILITY, LEAST_PROBABILITY, Answer
 from vlkit.printed_text.answering import BATCH, Question, answer_all
 from vlkit.printed_text.composing import PageConfig, compose
 from vlkit.printed_text.held_out import asked_words, held_out_pages
@@ -147,7 +147,7 @@ def measure(ask: Ask, config: VLMConfig, pages: PageConfig, samples: int) -> dic
         "absent": {"samples": len(absent), "found": score(absent)},
         "sureness": {
             "threshold": LEAST_PROBABILITY,
-            "threshold_of_places": LEAST_PLACING,
+            "threshold_of_places": LEAST_PLACE_PROBABILITY,
             "answers": sureness,
             "others": [believed_row(kind, others[kind], located[kind]) for kind in others],
         },

@@ -56,7 +56,7 @@ def script(monkeypatch: pytest.MonkeyPatch, reader: tuple[VLM, Any]) -> Script:
     def prepare(*texts: str) -> None:
         tokenizer, replies = reader[1].tokenizer, iter(texts)
         monkeypatch.setattr("vlkit.printed_text.answer.LEAST_PROBABILITY", 0.0)
-        monkeypatch.setattr("vlkit.printed_text.answer.LEAST_PLACING", 0.0)
+        monkeypatch.setattr("vlkit.printed_text.answer.LEAST_PLACE_PROBABILITY", 0.0)
         monkeypatch.setattr(
             VLM,
             "generate",
@@ -164,7 +164,7 @@ def test_a_wanted_word_is_found_in_either_case_if_it_was_read(run: Run, tmp_path
     assert "  vlkit demo --find K7M\n" in run("demo", "-o", tmp_path / "out.png", "--find", "longest").out
     script("K7M\nLONGEST", TWO)
     out = run("demo", "-o", tmp_path / "out.png", "--find", "ABSENT").out
-    assert "'ABSENT' is not among the words that were read" in out
+    assert "'ABSENT' is not among the words that were found" in out
     assert WHERE not in out
 
 

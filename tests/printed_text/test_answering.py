@@ -80,7 +80,7 @@ def test_places_are_judged_apart_from_what_is_read(small: tuple[Any, Any]) -> No
     coordinates = len(tokenizer.encode("[[1, 23, 4, 5]]"))
     read = [likely[1], likely[2], likely[-3], likely[-1]]
     assert answer.probability == pytest.approx(sum(read) / 4, rel=1e-4)
-    assert answer.placing == pytest.approx(sum(likely[5 : 5 + coordinates]) / coordinates, rel=1e-4)
+    assert answer.place_probability == pytest.approx(sum(likely[5 : 5 + coordinates]) / coordinates, rel=1e-4)
     assert answer.text == text and answer.ended
 
 
@@ -88,7 +88,7 @@ def test_an_answer_of_tags_alone_reads_nothing(small: tuple[Any, Any]) -> None:
     model, processor = small
     ids_BT = torch.tensor([processor.tokenizer.encode("<|ref|><|det|>")])
     (answer,) = judged(model, processor, question_inputs(processor, [(WHERE, PICTURES[0])]), ids_BT)
-    assert (answer.probability, answer.placing, answer.ended) == (0.0, None, False)
+    assert (answer.probability, answer.place_probability, answer.ended) == (0.0, None, False)
 
 
 def test_no_questions_have_no_answers_and_a_batch_has_some(small: tuple[Any, Any]) -> None:

@@ -70,10 +70,10 @@ def test_the_word_that_is_most_like_the_wanted_one_is_found(
     assert (None if box is None else round(box.left, -1)) == (None if index is None else 10 * index)
 
 
-words = st.text("ABCDEFGH123", min_size=1, max_size=10)
+WORDS = st.text("ABCDEFGH123", min_size=1, max_size=10)
 
 
-@given(st.lists(words, max_size=4, unique=True), words)
+@given(st.lists(WORDS, max_size=4, unique=True), WORDS)
 def test_a_word_that_was_read_is_found_and_what_is_unlike_all_is_not(read_words: list[str], wanted: str) -> None:
     for number, word in enumerate(read_words):
         found = found_word(located(*read_words), word)

@@ -57,16 +57,16 @@ def demo(
         if prompt is None and said[0][1].believable:
             said.append((WHERE, follow_places(model, processor, image, steps)))
     answers = [_given(question, answer, image, find) for question, answer in said]
-    absent = find is not None and len(answers) > 1 and not answers[-1].boxes
-    if absent:
-        answers.pop()
-    for given, (_, answer) in zip(answers, said, strict=False):
+    absent = find if len(answers) > 1 and not answers[-1].boxes else None
+    if absent is not None:
+        answers, said = answers[:1], said[:1]
+    for given, (_, answer) in zip(answers, said, strict=True):
         typer.echo(f"\n{printable(given.question)}\n{_told(given, answer)}")
     sure = all(given.believed for given in answers)
     if not sure:
         typer.echo(f"\n{UNSURE}")
-    elif absent:
-        typer.echo(f"\n{printable(find or '')!r:.80} is not among the words that were read.")
+    elif absent is not None:
+        typer.echo(f"\n{printable(absent)!r:.80} is not among the words that were found.")
     save_png(_drawn(image, model.config, answers, name=name, note="" if sure else UNSURE), output)
     typer.echo(f"\nPicture, tiles, tokens and answers are drawn in {output}. Try next:\n")
     for command in _further(picture, image, answers, find):
@@ -109,11 +109,11 @@ def _given(question: str, answer: Answer, image: Image, word: str | None = None)
 
 def _told(given: GivenAnswer, answer: Answer) -> str:
     """An answer line by line, or on one line what is not believed; and how likely it is."""
-    from vlkit.printed_text.answer import LEAST_PLACING, LEAST_PROBABILITY
+    from vlkit.printed_text.answer import LEAST_PLACE_PROBABILITY, LEAST_PROBABILITY
 
     measured = f"mean probability of its characters {answer.probability:.3f}, believed from {LEAST_PROBABILITY:g}"
-    if answer.placing is not None:
-        measured += f"; of coordinates {answer.placing:.3f}, from {LEAST_PLACING:g}"
+    if answer.place_probability is not None:
+        measured += f"; of coordinates {answer.place_probability:.3f}, from {LEAST_PLACE_PROBABILITY:g}"
     if not given.believed:
         endless = "" if answer.ended else "; no end"
         return f"  unsure: {printable(given.answer)!r} ({measured}{endless})"

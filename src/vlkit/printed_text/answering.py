@@ -9,6 +9,7 @@ import torch
 
 from vlkit.errors import InputError
 from vlkit.printed_text.answer import Answer
+from vlkit.processing.grounding import GROUNDING_TAGS
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -26,8 +27,6 @@ BATCH = 50
 """Questions at a time."""
 MOST_TOKENS = 96
 """Most tokens of an answer."""
-GROUNDING_TAGS = ("<|ref|>", "<|/ref|>", "<|det|>", "<|/det|>")
-"""Around a name and around its boxes."""
 
 
 def answer_all(
@@ -102,8 +101,8 @@ def judged(model: VLM, processor: Processor[Any], inputs: ProcessorOutput, ids_B
         text = processor.decode(ids_T[:length]).removesuffix(tokenizer.names["eos_token"]).strip()
         tags_T, places_T = grounding_parts(ids_T[:length], tokenizer)
         probability = _mean(probabilities_T[:length][~tags_T & ~places_T])
-        placing = _mean(probabilities_T[:length][places_T])
-        answers.append(Answer(text, probability or 0.0, bool(len(ends)), placing))
+        place_probability = _mean(probabilities_T[:length][places_T])
+        answers.append(Answer(text, probability or 0.0, bool(len(ends)), place_probability))
     return answers
 
 

@@ -14,8 +14,9 @@ from vlkit.errors import InputError
 from vlkit.processing.box_list import SCALE, BoxList, Malformed, in_order
 from vlkit.tiling import Box, fit_inside
 
-_ORDER = ["<|ref|>", "<|/ref|>", "<|det|>", "<|/det|>"]
-_TAG = re.compile("|".join(map(re.escape, _ORDER)))
+GROUNDING_TAGS = ("<|ref|>", "<|/ref|>", "<|det|>", "<|/det|>")
+"""Around a name, and around its boxes."""
+_TAG = re.compile("|".join(map(re.escape, GROUNDING_TAGS)))
 
 
 @dataclass(frozen=True)
@@ -46,9 +47,9 @@ def parse(text: str) -> Grounding:
     position = 0
     while position < len(tags):
         four = tags[position : position + 4]
-        if [tag.group() for tag in four] != _ORDER or text[four[1].end() : four[2].start()].strip():
+        if tuple(tag.group() for tag in four) != GROUNDING_TAGS or text[four[1].end() : four[2].start()].strip():
             follower = tags[position + 1].start() if position + 1 < len(tags) else len(text)
-            malformed.append(Malformed(tags[position].start(), follower, f"not in the form {''.join(_ORDER)}"))
+            malformed.append(Malformed(tags[position].start(), follower, f"not in the form {''.join(GROUNDING_TAGS)}"))
             position += 1
             continue
         found = BoxList()
