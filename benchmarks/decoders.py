@@ -7,6 +7,9 @@ Two cases, both in bfloat16 with random weights and one sample:
 - `multi-head`: the whole language model of deepseek-vl2-tiny, twelve layers, beside the language model of
   transformers' `deepseek_ocr2`, which has the same parts.
 
+On a CPU that multiplies no matrices in half precision, where the peers are many times faster in float32, they are
+measured in that as well.
+
 Both sides embed ids, run the layers and compute logits of the last position; nothing is sampled.
 """
 
@@ -20,7 +23,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.frame import Case, Measured, Options, Side, main
-from benchmarks.peers import EXPERTS, TransformersDecoder
+from benchmarks.peers import EXPERTS, TransformersDecoder, slow_in_half
 from vlkit.bench import Work, repeated_random
 from vlkit.builder import fresh_weights
 from vlkit.decoders import DeepseekV2Config, MHAConfig, decoders
@@ -39,6 +42,7 @@ Pass = Callable[[Tensor, Any], tuple[Tensor, Any]]
 def cases(options: Options) -> list[Case]:
     """Both cases, or the same at toy size."""
     latent, multi_head = toys() if options.dry else released()
+    wider = slow_in_half(options.device)
     prefill, contexts = (16, (16, 80)) if options.dry else (1024, (1024, 8192))
     return [
         comparison(
@@ -47,6 +51,7 @@ def cases(options: Options) -> list[Case]:
             latent,
             prefill=prefill,
             contexts=contexts,
+            wider=wider,
         ),
         comparison(
             "multi-head",
@@ -54,6 +59,7 @@ def cases(options: Options) -> list[Case]:
             multi_head,
             prefill=prefill,
             contexts=(contexts[0], contexts[1] // 2),
+            wider=wider,
         ),
     ]
 
@@ -74,8 +80,10 @@ def toys() -> tuple[VLMConfig, VLMConfig]:
     return MINI.replace(decoder=latent), MINI.replace(decoder=multi_head)
 
 
-def comparison(name: str, about: str, config: VLMConfig, *, prefill: int, contexts: tuple[int, int]) -> Case:
-    """One decoder beside its peer, with each way in which that computes experts."""
+def comparison(
+    name: str, about: str, config: VLMConfig, *, prefill: int, contexts: tuple[int, int], wider: bool
+) -> Case:
+    """One decoder beside its peer, with each way in which that computes experts, and if asked in float32 as well."""
     decoder = config.decoder
     assert isinstance(decoder, DeepseekV2Config)
     measure = partial(measure_decoder, vocabulary=decoder.vocab_size, prefill=prefill, contexts=contexts)
@@ -85,14 +93,16 @@ def comparison(name: str, about: str, config: VLMConfig, *, prefill: int, contex
         run = vlkit_pass(decoder, options.device)
         return measure(run, run, options=options)
 
-    def theirs(way: str) -> Side:
+    def theirs(way: str, dtype: torch.dtype) -> Side:
         def side(options: Options) -> Measured:
-            model = TransformersDecoder(decoder, experts=way, dtype=DTYPE, device=options.device)
+            model = TransformersDecoder(decoder, experts=way, dtype=dtype, device=options.device)
             return measure(model.run, model.run_with_loop, options=options)
 
         return side
 
-    peers = {f"transformers {peer}, {way}": theirs(way) for way in EXPERTS}
+    peers = {f"transformers {peer}, {way}": theirs(way, DTYPE) for way in EXPERTS}
+    if wider:
+        peers |= {f"{name}, float32": theirs(way, torch.float32) for name, way in zip(peers, EXPERTS, strict=True)}
     return Case(
         name,
         about,

@@ -17,9 +17,15 @@ from vlkit.builder import fresh_weights
 from vlkit.decoders import DeepseekV2Config
 from vlkit.encoders import SigLIPConfig
 from vlkit.nn.attention import MHAConfig
+from vlkit.nn.linear import LACKS_HALF
 
 EXPERTS = ("eager", "grouped_mm")
 """Ways in which transformers computes experts: a loop over those that are chosen, and its default."""
+
+
+def slow_in_half(device: torch.device) -> bool:
+    """Whether products in half precision are slow there, so that the peers are better off in float32."""
+    return device.type == "cpu" and LACKS_HALF
 
 
 class TransformersDecoder:

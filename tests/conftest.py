@@ -40,6 +40,20 @@ def _registries() -> Iterator[None]:
 
 
 @pytest.fixture
+def half_products(monkeypatch: pytest.MonkeyPatch) -> None:
+    """This CPU multiplies in half precision, fast or not, as most do."""
+    monkeypatch.setattr("vlkit.nn.linear.LACKS_HALF", False)
+
+
+@pytest.fixture
+def no_half_products(monkeypatch: pytest.MonkeyPatch) -> None:
+    """This CPU is taken for one that has no fast products in half precision; few numbers are widened at a time."""
+    monkeypatch.setattr("vlkit.nn.linear.LACKS_HALF", True)
+    for module in ("linear", "few_queries"):
+        monkeypatch.setattr(f"vlkit.nn.{module}.BLOCK", 60)
+
+
+@pytest.fixture
 def offline(monkeypatch: pytest.MonkeyPatch) -> None:
     """No library asks the Hugging Face hub for anything."""
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")

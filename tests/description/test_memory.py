@@ -92,6 +92,7 @@ WORKING_SETS = {
 }
 
 
+@pytest.mark.usefixtures("half_products")
 @pytest.mark.parametrize("case", WORKING_SETS)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize(("past", "new"), [(0, 300), (300, 1), (440, 70)])
@@ -112,6 +113,7 @@ def test_decoder_holds_about_the_bytes_that_are_estimated(case: str, dtype: torc
     assert config.activation_bytes(new, past + new, dtype.itemsize) == pytest.approx(held, rel=0.35)
 
 
+@pytest.mark.usefixtures("half_products")
 @pytest.mark.parametrize(
     "attention", [MHAConfig(num_attention_heads=4), MLAConfig(num_attention_heads=4, kv_lora_rank=128)]
 )
@@ -135,6 +137,7 @@ def test_a_long_prompt_peaks_at_the_estimate(attention: MHAConfig | MLAConfig, p
     assert config.activation_bytes(new, past + new, 2) == pytest.approx(held, rel=0.1)
 
 
+@pytest.mark.usefixtures("half_products")
 @pytest.mark.parametrize("mlp_ratio", [1.0, 3.7362])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_encoder_holds_about_the_bytes_that_are_estimated(mlp_ratio: float, dtype: torch.dtype) -> None:
@@ -147,6 +150,7 @@ def test_encoder_holds_about_the_bytes_that_are_estimated(mlp_ratio: float, dtyp
     assert 3 * config.activation_bytes(config.tile_size, dtype.itemsize) == pytest.approx(live.peak, rel=0.1)
 
 
+@pytest.mark.usefixtures("half_products")
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("size", [(400, 400), (100, 100)])
 def test_generation_peaks_at_about_the_estimate(dtype: torch.dtype, size: tuple[int, int]) -> None:

@@ -98,6 +98,7 @@ def test_declared_operations_are_the_counted_ones(select_layer: int, side: int) 
     laws.declared_operations_are_the_counted_ones(build(select_layer=select_layer), square(side))
 
 
+@pytest.mark.usefixtures("half_products")
 @pytest.mark.parametrize("fields", [{}, {"activation": "gelu"}, {"mlp_ratio": 1.0}])
 def test_estimated_bytes_are_about_the_held_ones(fields: dict[str, Any]) -> None:
     config = ClipConfig(**(TINY | {"image_size": 40, "width": 24, "mlp_ratio": 4.0} | fields))

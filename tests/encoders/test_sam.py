@@ -91,6 +91,7 @@ def test_declared_operations_are_the_counted_ones(global_layers: tuple[int, ...]
     laws.declared_operations_are_the_counted_ones(build(global_layers=global_layers), square(side))
 
 
+@pytest.mark.usefixtures("half_products")
 @pytest.mark.parametrize("fields", [{}, {"mlp_ratio": 12.0}, {"global_layers": ()}, {"window_size": 7}])
 def test_estimated_bytes_are_about_the_held_ones(fields: dict[str, Any]) -> None:
     config = SamConfig(**(TINY | {"image_size": 64, "width": 24, "window_size": 4} | fields))

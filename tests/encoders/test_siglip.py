@@ -110,6 +110,7 @@ def test_behind_a_stem_the_laws_of_encoders_hold(stem: tuple[int, ...]) -> None:
     assert not check_part(encoder.config, skip=["compile", "export"]).of("noted")
 
 
+@pytest.mark.usefixtures("half_products")
 @pytest.mark.parametrize("stem", [(4, 4, 4), (96, 96, 96), (8, 8, 1024)])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_with_a_stem_estimated_bytes_are_about_the_held_ones(stem: tuple[int, ...], dtype: torch.dtype) -> None:

@@ -1,36 +1,93 @@
-"""Laws of the products with few tokens."""
+"""Laws of the products of weights with tokens, as each kind of CPU computes them."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from unittest.mock import patch
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch.nn import functional as F
+from torch import Tensor
 
-from vlkit.nn.linear import FEW, Linear, linear
+from tests.description.live_bytes import LiveBytes
+from tests.strategies import normal, seeds
+from vlkit.nn.linear import FEW, NARROW, Linear, linear, multiply, multiply_each
+
+DTYPES = st.sampled_from([torch.float64, torch.float32, torch.bfloat16, torch.float16])
+
+
+@contextmanager
+def machine(*, lacks_half: bool, block: int = 60) -> Iterator[None]:
+    """A CPU that has or has not fast products in half precision, and widens few numbers at a time."""
+    with patch("vlkit.nn.linear.LACKS_HALF", lacks_half), patch("vlkit.nn.linear.BLOCK", block):
+        yield
+
+
+def close(found: Tensor, weight: Tensor, x_DM: Tensor, added: Tensor | None = None) -> bool:
+    """Whether these are about the products, rounded a few times."""
+    added = torch.zeros(1) if added is None else added.double()
+    exact = weight.double() @ x_DM.double() + added
+    scale = weight.double().abs() @ x_DM.double().abs() + added.abs()
+    same = found.shape == exact.shape and found.dtype == weight.dtype
+    return same and bool(((found.double() - exact).abs() <= 4 * torch.finfo(found.dtype).eps * scale + 1e-6).all())
 
 
 @given(
-    rows=st.sampled_from([(1,), (1, 1), (3,), (2, 2), (1, FEW), (1, FEW + 1)]),
+    rows=st.sampled_from([(1,), (1, 1), (3,), (2, 2), (1, NARROW), (1, NARROW + 1), (1, FEW), (1, FEW + 1)]),
     widths=st.tuples(st.integers(1, 40), st.integers(1, 40)),
     bias=st.booleans(),
-    dtype=st.sampled_from([torch.float64, torch.float32, torch.bfloat16, torch.float16]),
-    seed=st.integers(0, 2**16),
+    dtype=DTYPES,
+    lacks_half=st.booleans(),
+    seed=seeds,
 )
 def test_equals_the_plain_product(
-    rows: tuple[int, ...], widths: tuple[int, int], bias: bool, dtype: torch.dtype, seed: int
+    rows: tuple[int, ...], widths: tuple[int, int], bias: bool, dtype: torch.dtype, lacks_half: bool, seed: int
 ) -> None:
-    torch.manual_seed(seed)
-    x, weight = torch.randn(*rows, widths[0]).to(dtype), torch.randn(widths[1], widths[0]).to(dtype)
-    added = torch.randn(widths[1]).to(dtype) if bias else None
-    found = linear(x, weight, added)
-    exact = F.linear(x.double(), weight.double(), None if added is None else added.double())
-    assert found.shape == exact.shape and found.dtype == dtype and found.is_contiguous()
-    scale = F.linear(x.double().abs(), weight.double().abs()) + (0 if added is None else added.double().abs())
-    assert ((found.double() - exact).abs() <= 4 * torch.finfo(dtype).eps * scale + 1e-6).all()
+    x, weight = normal(seed, *rows, widths[0]).to(dtype), normal(seed + 1, widths[1], widths[0]).to(dtype)
+    added = normal(seed + 2, widths[1]).to(dtype) if bias else None
+    with machine(lacks_half=lacks_half):
+        found = linear(x, weight, added)
+    assert found.shape == (*rows, widths[1]) and found.is_contiguous()
+    assert close(found.flatten(0, -2).t(), weight, x.flatten(0, -2).t(), None if added is None else added[:, None])
+
+
+@given(heads=st.integers(1, 3), columns=st.sampled_from([1, 2, NARROW, NARROW + 1, 20]), dtype=DTYPES, seed=seeds)
+@pytest.mark.parametrize("lacks_half", [True, False])
+def test_products_head_by_head_equal_the_plain_ones(
+    lacks_half: bool, heads: int, columns: int, dtype: torch.dtype, seed: int
+) -> None:
+    """Also for weights that do not lie row by row."""
+    weights = normal(seed, heads, 5, 7).to(dtype)
+    for turned in (weights, weights.mT):
+        x_HDM = normal(seed + 1, heads, turned.shape[2], columns).to(dtype)
+        with machine(lacks_half=lacks_half):
+            found = multiply_each(turned, x_HDM)
+        assert all(close(one, weight, x_DM) for one, weight, x_DM in zip(found, turned, x_HDM, strict=True))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_without_products_in_half_precision_sums_are_float32_and_rounded_once(dtype: torch.dtype) -> None:
+    weight, x_DM = normal(0, 30, 40).to(dtype), normal(1, 40, 9).to(dtype)
+    with machine(lacks_half=True), torch.no_grad():
+        assert torch.equal(multiply(weight, x_DM), (weight.float() @ x_DM.float()).to(dtype))
+
+
+def test_widened_numbers_are_those_of_the_tokens_and_of_one_block() -> None:
+    width, tokens, rows = 64, 50, 8
+    weight, x = normal(0, 4096, width).bfloat16(), normal(1, tokens, width).bfloat16()
+    with machine(lacks_half=True, block=rows * width), torch.no_grad(), LiveBytes() as live:
+        out = linear(x, weight)
+    assert live.peak <= 2 * out.nbytes + 4 * (tokens * width + rows * (width + tokens))
+
+
+def test_gradients_do_not_hold_widened_weights() -> None:
+    layer, x = Linear(64, 4096).bfloat16(), normal(0, 50, 64).bfloat16()
+    with machine(lacks_half=True), LiveBytes() as live:
+        out = layer(x)
+    assert live.peak < 4 * layer.weight.numel() and out.requires_grad
 
 
 @pytest.mark.parametrize("rows", [1, 5])

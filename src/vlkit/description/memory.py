@@ -20,7 +20,8 @@ class Memory:
 
     Weights, cache and `read_per_token` are exact. Activations are estimates: the sum of the tensors that the code holds
     at its hungriest line, for one sample, without gradients, prefilled in one pass. What an allocator or a library
-    takes for itself comes on top.
+    takes for itself comes on top, as does what a CPU without products in half precision widens in it: the input of one
+    layer, and a few MiB of its weights.
 
     Args:
         policy: tag of the cache policy.

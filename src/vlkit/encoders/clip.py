@@ -17,7 +17,9 @@ from vlkit.encoders.base import Encoder, EncoderConfig, encoders
 from vlkit.encoders.square import check_square
 from vlkit.errors import ConfigError, ShapeError
 from vlkit.nn.full_attention import attend_all, filled_positions
+from vlkit.nn.linear import Linear
 from vlkit.nn.mlp import MLP
+from vlkit.nn.patches import PatchConv
 from vlkit.nn.recompute import run_blocks
 from vlkit.nn.resize import resize
 from vlkit.notation import Grid, Size
@@ -127,16 +129,14 @@ class Embeddings(nn.Module):
         super().__init__()
         self.config = config
         self.class_embedding = nn.Parameter(torch.empty(config.width))
-        self.patch_embedding = nn.Conv2d(
-            3, config.width, kernel_size=config.patch_size, stride=config.patch_size, bias=False
-        )
+        self.patch_embedding = PatchConv(config.patch_size, config.width, bias=False)
         self.position_embedding = nn.Embedding(1 + config.grid_out(config.tile_size).area, config.width)
         nn.init.normal_(self.class_embedding, std=config.width**-0.5)
         nn.init.normal_(self.position_embedding.weight, std=config.width**-0.5)
 
     def patches(self, pixels: Tensor) -> Tensor:
         """float[N, 3, height, width] to float[N, Y, X, W]."""
-        return rearrange(self.patch_embedding(pixels), "n w y x -> n y x w")
+        return self.patch_embedding(pixels)
 
     def forward(self, x_NYXW: Tensor) -> Tensor:
         """Patches float[N, Y, X, W] to tokens float[N, 1 + P, W]; the grid of positions is resized to theirs."""
@@ -153,8 +153,8 @@ class SelfAttention(nn.Module):
     def __init__(self, *, width: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
-        self.qkv_proj = nn.Linear(width, 3 * width)
-        self.out_proj = nn.Linear(width, width)
+        self.qkv_proj = Linear(width, 3 * width)
+        self.out_proj = Linear(width, width)
 
     def forward(self, x_NPW: Tensor) -> Tensor:
         """Attended features, float[N, P, W]."""

@@ -9,7 +9,6 @@ from itertools import pairwise
 from typing import Annotated, Literal
 
 import torch
-from einops import rearrange
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
@@ -18,6 +17,7 @@ from vlkit.encoders.base import Encoder, EncoderConfig, encoders
 from vlkit.encoders.square import check_square
 from vlkit.errors import ConfigError
 from vlkit.nn.neck import HalvingConv, Neck, halved
+from vlkit.nn.patches import PatchConv
 from vlkit.nn.recompute import run_blocks
 from vlkit.nn.resize import resize
 from vlkit.nn.window_block import WindowBlock
@@ -157,11 +157,11 @@ class PatchEmbed(nn.Module):
 
     def __init__(self, *, patch_size: int, width: int) -> None:
         super().__init__()
-        self.proj = nn.Conv2d(3, width, kernel_size=patch_size, stride=patch_size)
+        self.proj = PatchConv(patch_size, width)
 
     def forward(self, pixels: Tensor) -> Tensor:
         """float[N, 3, height, width] to float[N, Y, X, W]."""
-        return rearrange(self.proj(pixels), "n w y x -> n y x w").contiguous()
+        return self.proj(pixels)
 
 
 @encoders.register(SamConfig)

@@ -18,7 +18,9 @@ from vlkit.errors import ConfigError
 from vlkit.nn.attention_pool import AttentionPool
 from vlkit.nn.conv_stem import ConvStem, patch_side, stem_bytes, stem_flops
 from vlkit.nn.full_attention import attend_all, filled_positions
+from vlkit.nn.linear import Linear
 from vlkit.nn.mlp import MLP
+from vlkit.nn.patches import PatchConv
 from vlkit.nn.recompute import run_blocks
 from vlkit.notation import Grid, Size
 
@@ -137,11 +139,11 @@ class PatchEmbed(nn.Module):
 
     def __init__(self, *, patch_size: int, width: int) -> None:
         super().__init__()
-        self.proj = nn.Conv2d(3, width, kernel_size=patch_size, stride=patch_size)
+        self.proj = PatchConv(patch_size, width)
 
     def forward(self, pixels: Tensor) -> Tensor:
         """float[N, 3, height, width] to float[N, P, W]; pixels beyond the last whole patch are not used."""
-        return rearrange(self.proj(pixels), "n w y x -> n (y x) w").contiguous()
+        return self.proj(pixels).flatten(1, 2)
 
 
 class SelfAttention(nn.Module):
@@ -150,8 +152,8 @@ class SelfAttention(nn.Module):
     def __init__(self, *, width: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
-        self.qkv = nn.Linear(width, 3 * width)
-        self.proj = nn.Linear(width, width)
+        self.qkv = Linear(width, 3 * width)
+        self.proj = Linear(width, width)
 
     def forward(self, x_NPW: Tensor) -> Tensor:
         """Attended features, float[N, P, W]."""

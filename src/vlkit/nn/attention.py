@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from vlkit.cache.layer import LayerCache
 from vlkit.config import Config, Count, Width
+from vlkit.nn.few_queries import attend_widened, widens_keys
 from vlkit.nn.linear import Linear
 from vlkit.nn.rope import Rotation, rotate
 
@@ -135,12 +136,15 @@ def attend(
     new, seen, grouped = q_BHTK.shape[2], k_BGSK.shape[2], q_BHTK.shape[1] != k_BGSK.shape[1]
     if causal and mask_BTS is None and 1 < new < seen:
         mask_BTS = causal_mask(new, seen, device=q_BHTK.device)[None]
+    is_causal = causal and mask_BTS is None and new == seen and new > 1
+    if widens_keys(q_BHTK, k_BGSK) and not is_causal:
+        return attend_widened(q_BHTK, k_BGSK, v_BGSV, mask_BTS=mask_BTS, scale=scale)
     y_BHTV = F.scaled_dot_product_attention(
         q_BHTK,
         k_BGSK,
         widened(v_BGSV, k_BGSK.shape[-1]),
         attn_mask=None if mask_BTS is None else mask_BTS[:, None],
-        is_causal=causal and mask_BTS is None and new == seen and new > 1,
+        is_causal=is_causal,
         scale=scale,
         enable_gqa=grouped,
     )

@@ -7,6 +7,7 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vlkit.nn.linear import Linear
 from vlkit.nn.mlp import MLP
 
 
@@ -23,9 +24,9 @@ class AttentionPool(nn.Module):
         super().__init__()
         self.heads = heads
         self.latent = nn.Parameter(torch.empty(1, 1, width))
-        self.q = nn.Linear(width, width)
-        self.kv = nn.Linear(width, 2 * width)
-        self.proj = nn.Linear(width, width)
+        self.q = Linear(width, width)
+        self.kv = Linear(width, 2 * width)
+        self.proj = Linear(width, width)
         self.norm = nn.LayerNorm(width, eps=1e-6)
         self.mlp = MLP(width, mlp_width)
         nn.init.trunc_normal_(self.latent, std=width**-0.5)

@@ -7,6 +7,8 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vlkit.nn.linear import Linear
+
 
 class CrossAttention(nn.Module):
     """Queries attend to the context and to each other; fewer key/value heads are shared by groups of query heads.
@@ -22,10 +24,10 @@ class CrossAttention(nn.Module):
     def __init__(self, width: int, *, heads: int, kv_heads: int, head_width: int, bias: bool) -> None:
         super().__init__()
         self.head_width, self.grouped = head_width, kv_heads != heads
-        self.q_proj = nn.Linear(width, heads * head_width, bias=bias)
-        self.k_proj = nn.Linear(width, kv_heads * head_width, bias=bias)
-        self.v_proj = nn.Linear(width, kv_heads * head_width, bias=bias)
-        self.o_proj = nn.Linear(heads * head_width, width, bias=bias)
+        self.q_proj = Linear(width, heads * head_width, bias=bias)
+        self.k_proj = Linear(width, kv_heads * head_width, bias=bias)
+        self.v_proj = Linear(width, kv_heads * head_width, bias=bias)
+        self.o_proj = Linear(heads * head_width, width, bias=bias)
 
     def forward(self, x_NTD: Tensor, context_NPD: Tensor) -> Tensor:
         """Attended values, float[N, T, D].

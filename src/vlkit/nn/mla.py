@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from vlkit.cache.layer import LayerCache
 from vlkit.config import Config, Count, Width
 from vlkit.nn.attention import attend, causal_mask
-from vlkit.nn.linear import Linear
+from vlkit.nn.linear import Linear, multiply_each
 from vlkit.nn.norm import RMSNorm
 from vlkit.nn.rope import Rotation, rotate
 
@@ -170,7 +170,8 @@ class MLA(nn.Module):
         up = rearrange(self.kv_b_proj.weight, "(h k) r -> h k r", h=heads)
         key_up, value_up = up.split([config.qk_nope_head_dim, config.v_head_dim], dim=1)
         plain, rotated = q_BTHK.split([config.qk_nope_head_dim, config.qk_rope_head_dim], dim=-1)
-        in_latent = torch.einsum("bthk,hkr->bthr", plain, key_up)
+        in_latent = multiply_each(key_up.mT, rearrange(plain, "b t h k -> h k (b t)"))
+        in_latent = rearrange(in_latent, "h r (b t) -> b t h r", t=new)
         q_BMR = rearrange(torch.cat([in_latent, rotated], dim=-1), "b t h r -> b (t h) r")
         if mask_BTS is None and new > 1:
             mask_BTS = causal_mask(new, c_BSR.shape[1], device=c_BSR.device)[None]
@@ -178,4 +179,4 @@ class MLA(nn.Module):
         shared = c_BSR[:, None]
         y_BMR = attend(q_BMR[:, None], shared, shared, mask_BTS=mask_BMS, causal=False, scale=self.softmax_scale)[:, 0]
         y_HRM = rearrange(y_BMR[..., : config.kv_lora_rank], "b (t h) r -> h r (b t)", h=heads)
-        return rearrange(value_up @ y_HRM, "h v (b t) -> b t h v", t=new)
+        return rearrange(multiply_each(value_up, y_HRM), "h v (b t) -> b t h v", t=new)

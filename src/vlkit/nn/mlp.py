@@ -30,9 +30,9 @@ class MLP(nn.Module):
 
     def __init__(self, dim: int, hidden: int, *, approximate: Literal["none", "tanh", "sigmoid"] = "none") -> None:
         super().__init__()
-        self.fc1 = nn.Linear(dim, hidden)
+        self.fc1 = Linear(dim, hidden)
         self.act = QuickGELU() if approximate == "sigmoid" else nn.GELU(approximate=approximate)
-        self.fc2 = nn.Linear(hidden, dim)
+        self.fc2 = Linear(hidden, dim)
 
     def forward(self, x: Tensor) -> Tensor:
         """float[..., dim] to float[..., dim]."""
@@ -70,8 +70,8 @@ class SwiGLU(nn.Module):
 
     def __init__(self, dim: int, hidden: int) -> None:
         super().__init__()
-        self.w12 = nn.Linear(dim, 2 * hidden)
-        self.w3 = nn.Linear(hidden, dim)
+        self.w12 = Linear(dim, 2 * hidden)
+        self.w3 = Linear(hidden, dim)
 
     def forward(self, x: Tensor) -> Tensor:
         """float[..., dim] to float[..., dim]."""

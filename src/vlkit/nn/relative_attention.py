@@ -10,6 +10,8 @@ from einops import einsum, rearrange, repeat
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vlkit.nn.linear import Linear
+
 
 class RelativeAttention(nn.Module):
     """Attention whose logits are `q . k / sqrt(K) + q . h[y - y'] + q . w[x - x']`.
@@ -26,8 +28,8 @@ class RelativeAttention(nn.Module):
     def __init__(self, width: int, *, heads: int, side: int) -> None:
         super().__init__()
         self.heads = heads
-        self.qkv = nn.Linear(width, 3 * width)
-        self.proj = nn.Linear(width, width)
+        self.qkv = Linear(width, 3 * width)
+        self.proj = Linear(width, width)
         self.rel_pos_h = nn.Parameter(torch.zeros(2 * side - 1, width // heads))
         self.rel_pos_w = nn.Parameter(torch.zeros(2 * side - 1, width // heads))
 

@@ -6,6 +6,7 @@ from collections import OrderedDict
 
 from torch import Tensor, nn
 
+from vlkit.nn.linear import Linear
 from vlkit.nn.relative_attention import RelativeAttention
 from vlkit.nn.windows import join_windows, split_windows
 from vlkit.notation import Grid
@@ -31,7 +32,7 @@ class WindowBlock(nn.Module):
         self.attn = RelativeAttention(width, heads=heads, side=side)
         self.norm2 = nn.LayerNorm(width, eps=EPS)
         self.mlp = nn.Sequential(
-            OrderedDict(lin1=nn.Linear(width, mlp_width), act=nn.GELU(), lin2=nn.Linear(mlp_width, width))
+            OrderedDict(lin1=Linear(width, mlp_width), act=nn.GELU(), lin2=Linear(mlp_width, width))
         )
 
     def forward(self, x_NYXW: Tensor) -> Tensor:

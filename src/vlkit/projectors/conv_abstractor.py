@@ -13,6 +13,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from vlkit.config import Count, Depth, Width
+from vlkit.nn.linear import Linear
 from vlkit.nn.regnet import Stage, stage_flops
 from vlkit.nn.resize import resize
 from vlkit.notation import Grid
@@ -87,5 +88,5 @@ def silu_mlp(widths: list[int], *, bias: bool) -> nn.Sequential:
     layers: list[nn.Module] = []
     for width_in, width_out in pairwise(widths):
         layers += [nn.SiLU()] if layers else []
-        layers += [nn.Linear(width_in, width_out, bias=bias)]
+        layers += [Linear(width_in, width_out, bias=bias)]
     return nn.Sequential(*layers)

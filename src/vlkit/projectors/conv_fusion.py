@@ -8,9 +8,10 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
-from torch import Tensor, nn
+from torch import Tensor
 
 from vlkit.errors import ConfigError
+from vlkit.nn.linear import Linear
 from vlkit.notation import Grid
 from vlkit.projectors.base import Projector, ProjectorConfig, projectors
 from vlkit.projectors.downsample import DownsampleMlpGeluConfig
@@ -72,7 +73,7 @@ class ConvFusion(Projector):
 
     def __init__(self, config: ConvFusionConfig, *, in_dim: int, out_dim: int) -> None:
         super().__init__(config, in_dim=in_dim, out_dim=out_dim)
-        self.fusion_layer = nn.Linear(in_dim // 2, in_dim // 2, bias=config.use_bias)
+        self.fusion_layer = Linear(in_dim // 2, in_dim // 2, bias=config.use_bias)
         self.projector = projectors.build(config.projector, in_dim=in_dim // 2, out_dim=out_dim)
 
     def forward(self, x_NYXW: Tensor) -> Tensor:

@@ -10,10 +10,11 @@ from typing import Literal, NamedTuple
 
 import torch
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 
 from vlkit.config import Depth, Width
 from vlkit.errors import ConfigError
+from vlkit.nn.linear import Linear
 from vlkit.notation import Grid
 from vlkit.projectors.base import Projector, ProjectorConfig, projectors
 from vlkit.projectors.mlp import gelu_layers
@@ -107,8 +108,8 @@ class HybridSplitMlpGelu(Projector):
     def __init__(self, config: HybridSplitConfig, *, in_dim: int, out_dim: int) -> None:
         super().__init__(config, in_dim=in_dim, out_dim=out_dim)
         before, after = config.split_in(in_dim), config.split_out(out_dim)
-        self.high_up_proj = nn.Linear(before.high, after.high, bias=config.use_bias)
-        self.low_up_proj = nn.Linear(before.low, after.low, bias=config.use_bias)
+        self.high_up_proj = Linear(before.high, after.high, bias=config.use_bias)
+        self.low_up_proj = Linear(before.low, after.low, bias=config.use_bias)
         self.layers = gelu_layers(out_dim, count=config.depth - 1, bias=config.use_bias)
 
     def forward(self, x_NYXW: Tensor) -> Tensor:

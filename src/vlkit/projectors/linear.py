@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from vlkit.errors import ConfigError
+from vlkit.nn.linear import Linear as LinearLayer
 from vlkit.projectors.base import Projector, projectors
 from vlkit.projectors.pooling import PoolingConfig, TokenPooling
 
@@ -60,7 +61,7 @@ class Linear(Projector):
     def __init__(self, config: LinearConfig, *, in_dim: int, out_dim: int) -> None:
         super().__init__(config, in_dim=in_dim, out_dim=out_dim)
         self.token_pooling_layer = TokenPooling(in_dim, bias=config.use_bias) if config.token_pooling else None
-        self.layers = nn.Linear(in_dim, out_dim, bias=config.use_bias)
+        self.layers = LinearLayer(in_dim, out_dim, bias=config.use_bias)
 
     def forward(self, x_NYXW: Tensor) -> Tensor:
         self.require_width(x_NYXW)

@@ -8,6 +8,7 @@ from typing import Literal
 from torch import Tensor, nn
 
 from vlkit.config import Depth
+from vlkit.nn.linear import Linear
 from vlkit.projectors.base import Projector, projectors
 from vlkit.projectors.pooling import PoolingConfig, TokenPooling
 
@@ -17,13 +18,13 @@ def gelu_mlp(widths: list[int], *, bias: bool, norm: bool = False) -> nn.Sequent
     layers: list[nn.Module] = [nn.LayerNorm(widths[0])] if norm else []
     for number, (width_in, width_out) in enumerate(pairwise(widths)):
         layers += [nn.GELU()] if number else []
-        layers += [nn.Linear(width_in, width_out, bias=bias)]
+        layers += [Linear(width_in, width_out, bias=bias)]
     return nn.Sequential(*layers)
 
 
 def gelu_layers(width: int, *, count: int, bias: bool) -> nn.Sequential:
     """`count` times the exact GELU and a linear layer, all of the same width."""
-    return nn.Sequential(*(layer for _ in range(count) for layer in (nn.GELU(), nn.Linear(width, width, bias=bias))))
+    return nn.Sequential(*(layer for _ in range(count) for layer in (nn.GELU(), Linear(width, width, bias=bias))))
 
 
 def mlp_weights(widths: list[int]) -> int:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from einops import rearrange
-from torch import Tensor, nn
+from torch import Tensor
 
+from vlkit.nn.linear import Linear
 from vlkit.notation import Grid
 from vlkit.projectors.base import ProjectorConfig
 
@@ -33,7 +34,7 @@ class PoolingConfig(ProjectorConfig):
         return 0
 
 
-class TokenPooling(nn.Linear):
+class TokenPooling(Linear):
     """Linear layer on the channels of 2 x 2 features: width 4W to W."""
 
     def __init__(self, width: int, *, bias: bool) -> None:

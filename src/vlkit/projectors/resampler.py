@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from vlkit.config import Count, Depth, Width
 from vlkit.errors import ConfigError
 from vlkit.nn.cross_attention import CrossAttention
+from vlkit.nn.linear import Linear
 from vlkit.nn.mlp import GatedMLP
 from vlkit.nn.norm import RMSNorm
 from vlkit.notation import Grid
@@ -119,7 +120,7 @@ class Resampler(Projector):
         super().__init__(config, in_dim=in_dim, out_dim=out_dim)
         self.queries = config.grid_out(Grid(1, 1))
         self.modality_projection: nn.Module = (
-            nn.Linear(in_dim, out_dim, bias=config.use_bias)
+            Linear(in_dim, out_dim, bias=config.use_bias)
             if config.input_width is None
             else GatedMLP(in_dim, config.input_width, out_dim=out_dim, bias=config.use_bias)
         )
