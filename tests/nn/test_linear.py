@@ -36,7 +36,9 @@ def close(found: Tensor, weight: Tensor, x_DM: Tensor, added: Tensor | None = No
 
 
 @given(
-    rows=st.sampled_from([(1,), (1, 1), (3,), (2, 2), (1, NARROW), (1, NARROW + 1), (1, FEW), (1, FEW + 1)]),
+    rows=st.sampled_from(
+        [(0,), (0, 3), (1,), (1, 1), (3,), (2, 2), (1, NARROW), (1, NARROW + 1), (1, FEW), (1, FEW + 1)]
+    ),
     widths=st.tuples(st.integers(1, 40), st.integers(1, 40)),
     bias=st.booleans(),
     dtype=DTYPES,

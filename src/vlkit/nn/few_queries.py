@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from einops import rearrange
 from torch import Tensor
@@ -32,12 +34,21 @@ def attend_widened(q_BHTK: Tensor, k_BGSK: Tensor, v_BGSV: Tensor, *, mask_BTS: 
         y_BHTV: float[B, H, T, V].
     """
     groups, new = k_BGSK.shape[1], q_BHTK.shape[2]
-    positions = max(1, BLOCK // k_BGSK[:, :, 0].numel())
+    positions = max(1, BLOCK // max(k_BGSK[:, :, 0].numel(), v_BGSV[:, :, 0].numel()))
     q_BGMK = rearrange(q_BHTK.float() * scale, "b (g h) t k -> b g (h t) k", g=groups)
-    scores_BGMS = torch.cat([q_BGMK @ k.float().mT for k in k_BGSK.split(positions, dim=2)], dim=-1)
+    scores_BGMS = torch.cat([q_BGMK @ k.mT for k in widened_blocks(k_BGSK, positions)], dim=-1)
     if mask_BTS is not None:
         mask_BMS = mask_BTS.repeat(1, q_BGMK.shape[2] // new, 1)
         scores_BGMS = scores_BGMS.masked_fill(~mask_BMS[:, None], float("-inf"))
-    parts = zip(scores_BGMS.softmax(dim=-1).split(positions, dim=-1), v_BGSV.split(positions, dim=2), strict=True)
-    y_BGMV = torch.stack([weights @ v.float() for weights, v in parts]).sum(dim=0)
+    weights = scores_BGMS.softmax(dim=-1).split(positions, dim=-1)
+    parts = [part @ v for part, v in zip(weights, widened_blocks(v_BGSV, positions), strict=True)]
+    y_BGMV = torch.stack(parts).sum(dim=0)
     return rearrange(y_BGMV, "b g (h t) v -> b (g h) t v", t=new).to(q_BHTK.dtype)
+
+
+def widened_blocks(x_BGSK: Tensor, positions: int) -> Iterator[Tensor]:
+    """So many positions after the other in float32, each block in the memory of the one before."""
+    batch, groups, seen, width = x_BGSK.shape
+    wide = torch.empty(batch, groups, min(positions, seen), width, device=x_BGSK.device)
+    for block in x_BGSK.split(positions, dim=2):
+        yield wide[:, :, : block.shape[2]].copy_(block)

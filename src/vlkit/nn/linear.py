@@ -36,9 +36,10 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     if not _in_half_on_cpu(x, weight) or (rows > FEW and not widens(x, weight)):
         return F.linear(x, weight, bias)
     if rows == 1:
-        out = torch.mv(weight, x.reshape(-1)).view(*x.shape[:-1], -1)
+        out = torch.mv(weight, x.reshape(-1))
     else:
-        out = multiply(weight, x.reshape(rows, -1).t()).t().contiguous().view(*x.shape[:-1], -1)
+        out = multiply(weight, x.reshape(rows, x.shape[-1]).t()).t().contiguous()
+    out = out.view(*x.shape[:-1], len(weight))
     return out if bias is None else out + bias
 
 
