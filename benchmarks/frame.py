@@ -135,6 +135,7 @@ def main(
     parser.add_argument("--rounds", type=int, default=3, help="fresh processes per side")
     parser.add_argument("--runs", type=int, default=5, help="most repetitions in a process")
     parser.add_argument("--case", action="append", help="only this case; repeat it for more")
+    parser.add_argument("--side", action="append", help="of the peers only this one; repeat it for more")
     parser.add_argument("--dry-run", action="store_true", help="toy sizes, one round, nothing is written")
     parser.add_argument("--folder", type=Path, help="where large files may be written for a while")
     parser.add_argument("--json", type=Path, help=f"default: benchmarks/results/{module}.json")
@@ -145,6 +146,7 @@ def main(
         print(json.dumps(_measure(make_cases, options, *given.measure)))
         return {}
     cases = [case for case in make_cases(options) if not given.case or case.name in given.case]
+    cases = [only(case, given.side) for case in cases] if given.side else cases
     command = [sys.executable, "-m", f"benchmarks.{module}", "--device", given.device, "--runs", str(given.runs)]
     command += ["--folder", str(given.folder)] if given.folder else []
     result = compare(module, cases, options, rounds=1 if given.dry_run else given.rounds, command=command)
@@ -154,6 +156,12 @@ def main(
         path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
         print(f"written: {path}", file=sys.stderr)
     return result
+
+
+def only(case: Case, names: Sequence[str]) -> Case:
+    """The case with its first side and those that are named."""
+    sides = {name: side for number, (name, side) in enumerate(case.sides.items()) if not number or name in names}
+    return dataclasses.replace(case, sides=sides, peers=[name for name in case.peers if name in sides])
 
 
 def compare(module: str, cases: list[Case], options: Options, *, rounds: int, command: list[str]) -> dict[str, Any]:

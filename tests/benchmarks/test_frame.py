@@ -59,6 +59,13 @@ def test_sides_take_turns_and_rounds_are_merged(monkeypatch: pytest.MonkeyPatch)
     assert found["sides"]["broken"] == {"unavailable": "no such library"}
 
 
+def test_only_peers_that_are_named_run_beside_the_first_side() -> None:
+    case = Case("one", "a case", {"vlkit": unused, "slow": unused, "fast": unused}, peers=("slow", "fast"))
+    chosen = frame.only(case, ["fast"])
+    assert list(chosen.sides) == ["vlkit", "fast"] and list(chosen.peers) == ["fast"]
+    assert list(frame.only(case, []).sides) == ["vlkit"]
+
+
 def unused(options: Options) -> Measured:
     raise AssertionError("runs in another process")
 

@@ -65,10 +65,13 @@ def multiply(weight: Tensor, x_DM: Tensor) -> Tensor:
 
 
 def multiply_each(weights: Tensor, x_HDM: Tensor) -> Tensor:
-    """`multiply` of weights float[H, out, D] with float[H, D, M], head by head where no kernel does them at once."""
+    """`multiply` of weights float[H, out, D] with float[H, D, M], head by head where no kernel does them at once.
+
+    Elsewhere weights that lie column by column are the right factor, as they are.
+    """
     if LACKS_HALF and _in_half_on_cpu(x_HDM, weights):
         return torch.stack([multiply(weight, x_DM) for weight, x_DM in zip(weights, x_HDM, strict=True)])
-    return weights @ x_HDM
+    return weights @ x_HDM if weights.stride(-1) == 1 else (x_HDM.mT @ weights.mT).mT
 
 
 def widens(x: Tensor, weight: Tensor) -> bool:
