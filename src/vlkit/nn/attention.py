@@ -142,7 +142,7 @@ def attend(
     y_BHTV = F.scaled_dot_product_attention(
         q_BHTK,
         k_BGSK,
-        widened(v_BGSV, k_BGSK.shape[-1]),
+        padded(v_BGSV, k_BGSK.shape[-1]),
         attn_mask=None if mask_BTS is None else mask_BTS[:, None],
         is_causal=is_causal,
         scale=scale,
@@ -151,7 +151,7 @@ def attend(
     return y_BHTV[..., : v_BGSV.shape[-1]]
 
 
-def widened(v_BGSV: Tensor, width: int) -> Tensor:
+def padded(v_BGSV: Tensor, width: int) -> Tensor:
     """Values with zeros up to the width of the keys, which the fused kernel of CPUs wants; elsewhere as they are."""
     missing = width - v_BGSV.shape[-1]
     return F.pad(v_BGSV, (0, missing)) if missing > 0 and v_BGSV.device.type == "cpu" else v_BGSV
