@@ -44,7 +44,7 @@ def test_pictures_take_the_published_number_of_tokens(
 def counted_flops(run: Callable[[], Any]) -> int:
     """Operations that torch counts; with unfused attention, since it does not know the kernel of CPUs."""
     with (
-        patch("vlkit.nn.attention.widened", lambda values, width: values),
+        patch("vlkit.nn.attention.padded", lambda values, width: values),
         sdpa_kernel(SDPBackend.MATH),
         FlopCounterMode(display=False) as counter,
         torch.no_grad(),
