@@ -212,7 +212,7 @@ def test_public_names_are_no_modules_whatever_was_used_before() -> None:
     [
         ("from vlkit.encoders import SigLIP", {"base", "siglip"}),
         ("from vlkit.projectors import PixelShuffleConfig", {"base", "mlp", "pixel_shuffle", "pooling"}),
-        ("from vlkit.layouts import Layout2D", {"base", "rows"}),
+        ("from vlkit.layouts import Layout2D", {"base", "batch_plan", "rows"}),
         ("from vlkit.decoders import HFCausalLMConfig", {"base", "hf_causal_lm", "hf_cache", "hf_head", "hf_model"}),
         ("from vlkit.encoders import encoders; encoders['sam']", {"base", "sam", "siglip", "square"}),
     ],

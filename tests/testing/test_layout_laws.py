@@ -12,6 +12,7 @@ from torch import Tensor
 from tests.testing.catching import caught, holds, outcome
 from vlkit.errors import ConfigError, InputError
 from vlkit.layouts import Layout, LayoutConfig, layouts
+from vlkit.layouts.batch_plan import BatchPlan
 from vlkit.notation import Grid
 from vlkit.testing import check_layout
 
@@ -161,8 +162,9 @@ class IgnoresItsMarks(Marked):
 
 
 class SwapsInItsPlan(Marked):
-    def batch_plan(self, tile_grids: Sequence[Grid], grid: Grid, overview: Grid | None = None) -> Tensor:
-        return super().batch_plan(tile_grids, grid, overview).flip(0)
+    def batch_plan(self, tile_grids: Sequence[Grid], grid: Grid, overview: Grid | None = None) -> BatchPlan:
+        plan = super().batch_plan(tile_grids, grid, overview)
+        return plan._replace(feature_L=plan.feature_L.flip(0))
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import chain
 from typing import Annotated
 
 import torch
@@ -18,6 +19,7 @@ from torch import Tensor, nn
 
 from vlkit.config import Config
 from vlkit.errors import ShapeError
+from vlkit.layouts.batch_plan import BatchPlan
 from vlkit.notation import Grid
 from vlkit.registry import Registry
 
@@ -72,6 +74,11 @@ def _cached_plan(config: LayoutConfig, tiles: Grid, grid: Grid, overview: Grid) 
         return config.arrange(tiles, grid, overview)
 
 
+@lru_cache(maxsize=4096)
+def _cached_image_plan(config: LayoutConfig, tiles: Grid, grid: Grid, overview: Grid) -> BatchPlan:
+    return BatchPlan.of_image(config.plan(tiles, grid, overview), config.features(tiles, grid, overview))
+
+
 class Layout(nn.Module):
     """Arranges the features of a batch of images into their token sequences.
 
@@ -119,55 +126,33 @@ class Layout(nn.Module):
                 + (", less what the layout drops" if tiles < sum(grid.area for grid in tile_grids) else ""),
             )
         grids = [Grid(*part.shape[1:3]) for part in parts]
-        plan_L = self.batch_plan(tile_grids, grids[-1], grids[0] if apart else None)
-        features = parts[0].flatten(0, 2) if len(parts) == 1 else torch.cat([part.flatten(0, 2) for part in parts])
-        return self.gather(features, plan_L)
+        plan = self.batch_plan(tile_grids, grids[-1], grids[0] if apart else None)
+        if overviews_NYXD is None or not tile_grids:
+            return self.gather(x_NYXD.flatten(0, 2), plan)
+        tiles_of_images = x_NYXD.split([self.config.tile_count(tiles) for tiles in tile_grids])
+        views = chain.from_iterable(zip(overviews_NYXD.split(1), tiles_of_images, strict=True))
+        return self.gather(torch.cat([view.flatten(0, 2) for view in views]), plan)
 
-    def gather(self, x_ND: Tensor, plan_L: Tensor) -> Tensor:
-        """Tokens float[L, D] from all features float[N, D] of the batch, which are read once, and the separators.
-
-        Args:
-            x_ND: features of all views, one after the other.
-            plan_L: int64[L] on the host, addressing the features, then the separators.
-        """
+    def gather(self, x_ND: Tensor, plan: BatchPlan) -> Tensor:
+        """Tokens float[L, D] from all features float[N, D] of the batch, which are read once, and the separators."""
+        tokens_LD = x_ND.index_select(0, plan.feature_L.to(x_ND.device))
         separators = [vectors.to(x_ND.dtype) for vectors in self.parameters()]
         if not separators:
-            return x_ND.index_select(0, plan_L.to(x_ND.device))
-        places = (plan_L >= len(x_ND)).nonzero().flatten()
-        chosen = (plan_L[places] - len(x_ND)).to(x_ND.device)
-        tokens_LD = x_ND.index_select(0, plan_L.clamp(max=len(x_ND) - 1).to(x_ND.device))
-        return tokens_LD.index_copy_(0, places.to(x_ND.device), torch.cat(separators).index_select(0, chosen))
+            return tokens_LD
+        places, chosen = plan.place_S.to(x_ND.device), plan.separator_S.to(x_ND.device)
+        return tokens_LD.index_copy_(0, places, torch.cat(separators).index_select(0, chosen))
 
-    def batch_plan(self, tile_grids: Sequence[Grid], grid: Grid, overview: Grid | None = None) -> Tensor:
-        """Plan `LongTensor[L]` of the whole batch, addressing all its features, then the separators.
+    def batch_plan(self, tile_grids: Sequence[Grid], grid: Grid, overview: Grid | None = None) -> BatchPlan:
+        """Plan of the whole batch; the features of each image are those of its global view, then those of its tiles.
 
         Args:
             tile_grids: tile rows and columns of each image.
             grid: feature rows and columns of a tile.
-            overview: grid of the global views if their features stand apart, in front of those of all tiles; None: they
-                have the tiles' grid, and each stands in front of its own tiles.
+            overview: those of the global views; None: as `grid`.
         """
-        if not tile_grids:
-            return torch.empty(0, dtype=torch.long, device="cpu")
-        with torch.device("cpu"):
-            plans = [self.config.plan(tiles, grid, overview) for tiles in tile_grids]
-            lengths = torch.tensor([len(plan) for plan in plans])
-            own = torch.tensor([self.config.features(tiles, grid, overview) for tiles in tile_grids])
-            global_view = torch.full_like(own, (overview or grid).area)
-        first = _starts(own)
-        starts = [first, first] if overview is None else [_starts(global_view), _starts(own - global_view)]
-        if overview is not None:
-            starts[1] += global_view.sum() - global_view
-        plan_L = torch.cat(plans)
-        own_L, global_view_L, view_L, tile_L = (
-            value.repeat_interleave(lengths) for value in (own, global_view, *starts)
-        )
-        feature_L = plan_L + torch.where(plan_L < global_view_L, view_L, tile_L)
-        return torch.where(plan_L < own_L, feature_L, plan_L - own_L + own.sum())
-
-
-def _starts(lengths: Tensor) -> Tensor:
-    return lengths.cumsum(0) - lengths
+        shapes = Grid(*grid), Grid(*(overview or grid))
+        plans = {tiles: _cached_image_plan(self.config, tiles, *shapes) for tiles in set(tile_grids)}
+        return BatchPlan.join([plans[tiles] for tiles in tile_grids])
 
 
 layouts: Registry[LayoutConfig, Layout] = Registry(
