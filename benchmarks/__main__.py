@@ -16,7 +16,7 @@ import torch
 from benchmarks import tables
 from benchmarks.frame import ROOT
 
-MODULES = ("decoders", "whole_path", "layout", "loading")
+MODULES = ("decoders", "compiled", "whole_path", "layout", "loading")
 QUIET, SECONDS = 0.6, 120
 """Load below which the machine is quiet, and how long it has to be."""
 

@@ -14,86 +14,66 @@ numbers mean nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
 
-import vlkit
-from benchmarks.decoders import facts, work
+from benchmarks.decoders import facts, toys, work
 from benchmarks.frame import Case, Measured, Options, main
 from benchmarks.peers import TransformersDecoder
-from vlkit.bench import Clock, repeated_random
+from benchmarks.steps import DTYPE, Decoding, build, decode, decode_steps, ids, one_token, prefilled, their_decode
+from vlkit.bench import repeated_random
 from vlkit.builder import fresh_weights
-from vlkit.compiled_step import CompiledStep
 from vlkit.decoders import DeepseekV2Config
-from vlkit.models.deepseek_vl2.presets import MINI, SMALL
+from vlkit.models.deepseek_vl2.presets import SMALL
 from vlkit.nn.moe import Compute, Experts
 from vlkit.nn.router import Routing
-from vlkit.vlm import VLM
-from vlkit.vlm_config import VLMConfig
-
-DTYPE = torch.bfloat16
 
 
 class Sizes(NamedTuple):
     """What is run.
 
     Args:
-        config: the model.
-        prefill: positions of a prompt.
-        capacity: positions of a static cache.
+        decoding: the model and its single tokens.
         long: positions of a long prompt.
         chunk: its positions per pass.
         tokens: tokens that the experts are given.
-        steps: decoded tokens that count.
-        warmup: decoded tokens before them; compiling is among them.
-        backend: of `torch.compile`.
     """
 
-    config: VLMConfig
-    prefill: int
-    capacity: int
+    decoding: Decoding
     long: int
     chunk: int
     tokens: tuple[int, int]
-    steps: int
-    warmup: int
-    backend: str
 
 
 def sizes(options: Options) -> Sizes:
     """The released model's, or toy ones with all kinds of parts."""
     if options.dry:
-        decoder = MINI.decoder
-        assert isinstance(decoder, DeepseekV2Config) and decoder.moe is not None
-        moe = decoder.moe.replace(scoring_func="softmax", topk_method="greedy", norm_topk_prob=False)
-        config = MINI.replace(decoder=decoder.replace(moe=moe))
-        return Sizes(config, 12, 256, 40, 16, (1, 24), 2, 1, "eager")
+        return Sizes(Decoding(toys()[0], 12, 256, 2, 1, "eager"), 40, 16, (1, 24))
     config = SMALL.replace(decoder=SMALL.decoder.replace(max_position_embeddings=40960))
-    return Sizes(config, 2048, 4096, 32768, 2048, (1, 4096), 64, 16, "inductor")
+    return Sizes(Decoding(config, 2048, 4096, 64, 16, "inductor"), 32768, 2048, (1, 4096))
 
 
 def cases(options: Options) -> list[Case]:
     """All three."""
     size = sizes(options)
+    config, prefill = size.decoding.config, size.decoding.prefill
     way: list[Compute] = ["auto", "fused", "grouped", "loop"]
-    least = work(size.config, prefill=size.prefill, contexts=(size.prefill,))
+    least = work(config, prefill=prefill, contexts=(prefill,))
     return [
         Case(
             "decoder",
-            f"the language model of deepseek-vl2-small, {size.prefill} positions",
+            f"the language model of deepseek-vl2-small, {prefill} positions",
             {
-                "vlkit, compiled": partial(decode, size, compiled=True),
-                "vlkit, eager": partial(decode, size, compiled=False),
-                "transformers, compiled": partial(their_decode, size, compiled=True),
-                "transformers, eager": partial(their_decode, size, compiled=False),
+                "vlkit, compiled": partial(ours, size, compiled=True),
+                "vlkit, eager": partial(ours, size, compiled=False),
+                "transformers, compiled": partial(theirs, size, compiled=True),
+                "transformers, eager": partial(theirs, size, compiled=False),
             },
             peers=("transformers, compiled", "transformers, eager"),
-            work={"prefill": least["prefill"], "decode": least[f"decode at {size.prefill}"]},
-            facts=facts(size.config, size.prefill),
+            work={"prefill": least["prefill"], "decode": least[f"decode at {prefill}"]},
+            facts=facts(config, prefill),
         ),
         Case("experts", "the experts of one layer", {f"vlkit, {each}": partial(experts, size, each) for each in way}),
         Case(
@@ -104,74 +84,26 @@ def cases(options: Options) -> list[Case]:
     ]
 
 
-def build(size: Sizes, options: Options) -> VLM:
-    """The model with random weights."""
-    with repeated_random():
-        return vlkit.build(size.config, dtype=DTYPE, device=options.device).eval()
-
-
-def ids(size: Sizes, options: Options, count: int) -> Tensor:
-    """Random ids int64[1, T]."""
-    generator = torch.Generator().manual_seed(0)
-    return torch.randint(size.config.decoder.vocabulary, (1, count), generator=generator).to(options.device)
-
-
-def decode(size: Sizes, options: Options, *, compiled: bool) -> Measured:
+def ours(size: Sizes, options: Options, *, compiled: bool) -> Measured:
     """Prefill, then token after token, of our model."""
-    model, prompt = build(size, options), ids(size, options, size.prefill)
-
-    def prefill(policy: Any) -> Any:
-        return model.incremental_prefilling(input_ids=prompt, chunk_size=size.prefill, cache=policy)
-
-    measured = Measured({"prefill": options.steady(lambda: prefill("resident"))})
-    out = prefill({"type": "static", "capacity": size.capacity} if compiled else "resident")
-    step: Callable[[Tensor], Tensor] = partial(one_token, model, out.cache)
-    if compiled:
-        step = CompiledStep(model, out.cache, backend=size.backend)
-    measured.seconds["decode"] = decode_steps(step, prompt[:, -1], size, options.clock)
-    return measured
+    model, prompt = build(size.decoding, options), ids(size.decoding, options)
+    prefill = partial(prefilled, model, prompt, "resident")
+    return Measured({"prefill": options.steady(prefill)} | decode(model, size.decoding, options, compiled=compiled))
 
 
-@torch.no_grad()
-def one_token(model: VLM, cache: Any, ids_B: Tensor) -> Tensor:
-    """Logits float[B, vocabulary] behind one new id per sample."""
-    logits_BTV = model(input_ids=ids_B[:, None], cache=cache, logits_to_keep=1).logits
-    assert logits_BTV is not None
-    return logits_BTV[:, -1]
-
-
-def decode_steps(step: Callable[[Tensor], Tensor], ids_B: Tensor, size: Sizes, clock: Clock) -> list[float]:
-    """Seconds per token of two stretches of greedy steps, each waited for once, at its end, as generation does."""
-    seconds = []
-    for count in (size.warmup, size.steps // 2, size.steps - size.steps // 2):
-        start = clock.now()
-        for _ in range(count):
-            ids_B = step(ids_B).argmax(-1)
-        seconds.append((clock.now() - start) / count)
-    return seconds[1:]
-
-
-def their_decode(size: Sizes, options: Options, *, compiled: bool) -> Measured:
+def theirs(size: Sizes, options: Options, *, compiled: bool) -> Measured:
     """Prefill, then token after token, of transformers' model."""
-    decoder = size.config.decoder
+    decoder = size.decoding.config.decoder
     assert isinstance(decoder, DeepseekV2Config)
     model = TransformersDecoder(decoder, experts="grouped_mm", dtype=DTYPE, device=options.device)
-    prompt = ids(size, options, size.prefill)
-    measured = Measured({"prefill": options.steady(lambda: model.run(prompt))})
-    cache = model.run(prompt, model.static_cache(size.capacity) if compiled else None)[1]
-    if compiled:
-        model.compile(size.backend)
-
-    def step(ids_B: Tensor) -> Tensor:
-        return model.run(ids_B[:, None], cache)[0][:, -1].clone()
-
-    measured.seconds["decode"] = decode_steps(step, prompt[:, -1], size, options.clock)
-    return measured
+    prompt = ids(size.decoding, options)
+    prefill = options.steady(lambda: model.run(prompt))
+    return Measured({"prefill": prefill} | their_decode(model, size.decoding, options, compiled=compiled))
 
 
 def experts(size: Sizes, way: Compute, options: Options) -> Measured:
     """Experts of one layer, on tokens that choose theirs at random."""
-    decoder = size.config.decoder
+    decoder = size.decoding.config.decoder
     assert isinstance(decoder, DeepseekV2Config) and decoder.moe is not None
     moe, dim, measured = decoder.moe, decoder.dim, Measured()
     with repeated_random(), fresh_weights(DTYPE, options.device):
@@ -189,15 +121,16 @@ def experts(size: Sizes, way: Compute, options: Options) -> Measured:
 
 def long_context(size: Sizes, policy: str, options: Options) -> Measured:
     """A long prompt in chunks, then a few tokens; the frame adds the device's peak memory."""
-    model, prompt, clock = build(size, options), ids(size, options, size.long), options.clock
+    model, prompt, clock = build(size.decoding, options), ids(size.decoding, options, size.long), options.clock
 
     def prefill() -> Any:
         return model.incremental_prefilling(input_ids=prompt, chunk_size=size.chunk, cache=policy)
 
     model.incremental_prefilling(input_ids=prompt[:, : 2 * size.chunk], chunk_size=size.chunk, cache=policy)
     out, seconds = clock.time(prefill)
-    short = size._replace(steps=max(size.steps // 4, 2), warmup=min(size.warmup, 4))
-    steps = decode_steps(partial(one_token, model, out.cache), prompt[:, -1], short, clock)
+    few = size.decoding
+    few = few._replace(steps=max(few.steps // 4, 2), warmup=min(few.warmup, 4))
+    steps = decode_steps(partial(one_token, model, out.cache), prompt[:, -1], few, clock)
     return Measured({"prefill": [seconds], "decode": steps}, {"cache_bytes": out.cache.nbytes})
 
 

@@ -1,7 +1,9 @@
 """Steps at fixed shapes give the numbers of the ordinary ones, and hold nothing that breaks their graph."""
 
 from typing import Any
+from unittest.mock import patch
 
+import einops._backends
 import pytest
 import torch
 from torch._dynamo.utils import counters
@@ -10,7 +12,7 @@ import vlkit
 from tests.small_models import cache_of, logits_of, random_model
 from vlkit.cache import KVCache
 from vlkit.compiled_step import CompiledStep
-from vlkit.errors import ContextLengthError, InputError
+from vlkit.errors import ContextLengthError, InputError, ShapeError
 from vlkit.models.deepseek_vl2.model import DeepseekVLV2
 
 STATIC = {"type": "static", "capacity": 40}
@@ -46,15 +48,26 @@ def test_a_step_is_the_ordinary_pass(preset: str, mask: torch.Tensor | None) -> 
     torch.testing.assert_close(*after, rtol=0, atol=1e-4)
 
 
-def test_in_bfloat16_the_whole_step_is_one_graph() -> None:
-    model = model_of("mini", torch.bfloat16)
+@pytest.mark.parametrize("preset", ["mini", "mini-dense"])
+def test_in_bfloat16_the_whole_step_is_one_graph_that_is_made_once(preset: str) -> None:
+    model = model_of(preset, torch.bfloat16)
+    cache = prefilled(model, STATIC, MASK)
     torch._dynamo.reset()
     counters.clear()
-    step = CompiledStep(model, prefilled(model, STATIC, MASK), backend="eager")
-    for ids_B in torch.arange(20, 26).view(3, 2):
-        assert step(ids_B).isfinite().all()
+    step = CompiledStep(model, cache, backend="eager")
+    known = {torch.Tensor: einops._backends.get_backend(PROMPT)}
+    with patch.dict(einops._backends._type2backend, known, clear=True):  # as in a fresh process
+        for ids_B in (PROMPT[:, -1], *torch.arange(20, 26).view(3, 2)):
+            assert step(ids_B).isfinite().all()
     assert not counters["graph_break"]
     assert counters["stats"]["unique_graphs"] == 1
+
+
+def test_there_is_one_id_per_sample() -> None:
+    model = model_of("mini-dense", torch.float32)
+    step = CompiledStep(model, prefilled(model, STATIC, None), backend="eager")
+    with pytest.raises(ShapeError, match=r"(?s)ids of shape \[1\].*one per sample of the cache: \[2\]"):
+        step(torch.tensor([5]))
 
 
 def test_a_step_fills_no_more_than_the_cache_holds() -> None:

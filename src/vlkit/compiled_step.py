@@ -15,7 +15,7 @@ from vlkit.cache.base import CachePolicy, CachePolicyConfig, KVCache
 from vlkit.cache.layer import LayerCache
 from vlkit.cache.static import Static, StaticLayer
 from vlkit.decoders.deepseek_v2 import DeepseekV2
-from vlkit.errors import InputError
+from vlkit.errors import InputError, ShapeError
 
 if TYPE_CHECKING:
     from vlkit.vlm import VLM
@@ -87,6 +87,7 @@ class CompiledStep:
         self._model, self._cache, self._policy = model, cache, cache.policy
         first = cache.layers[0].tensors[0]
         self._position = torch.zeros(1, dtype=torch.int64, device=first.device)
+        self._ids_B = torch.zeros(len(first), dtype=torch.int64, device=first.device)
         layers = self._layers = [layer for layer in cache.layers if isinstance(layer, StaticLayer)]
         self._buffers = BufferCache([BufferLayer(layer, self._position) for layer in layers], first.device)
         for buffer in (buffer for layer in layers for buffer in layer.buffers):
@@ -102,20 +103,26 @@ class CompiledStep:
         """Logits float[B, vocabulary] behind the new ids int64[B], which are cached.
 
         Raises:
+            ShapeError: if the ids are not one per sample.
             ContextLengthError: if the cache is full or the decoder has no more positions.
         """
         cache = self._cache
+        if ids_B.shape != self._ids_B.shape:
+            raise ShapeError(
+                f"ids of shape {list(ids_B.shape)}", rule=f"one per sample of the cache: {list(self._ids_B.shape)}"
+            )
         self._model.decoder.require_context(cache.length + 1)
         self._position.fill_(cache.length)
         for layer in self._layers:
             layer.advance(1)
-        logits_BV = self._run(ids_B).clone()
+        self._ids_B.copy_(ids_B)
+        logits_BV = self._run().clone()
         if cache.mask_BS is not None:
             cache.mask_BS = torch.cat([cache.mask_BS, cache.mask_BS.new_ones(len(ids_B), 1)], dim=1)
         return logits_BV
 
-    def _step(self, ids_B: Tensor) -> Tensor:
-        decoder = self._model.decoder
+    def _step(self) -> Tensor:
+        decoder, ids_B = self._model.decoder, self._ids_B
         assert isinstance(decoder, DeepseekV2)
         self._seen_BS.index_fill_(1, self._position, True)
         x_BTD = decoder(

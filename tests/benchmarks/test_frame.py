@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from benchmarks import decoders, frame, gpu, layout, loading, whole_path
+from benchmarks import compiled, decoders, frame, gpu, layout, loading, whole_path
 from benchmarks.frame import Case, Measured, Options, UnavailableError, compare, is_steady, main
 from vlkit.bench import Work
 
@@ -92,6 +92,7 @@ SCRIPTS: dict[str, Callable[[list[str]], Any]] = {
     "whole_path": lambda arguments: main("whole_path", whole_path.cases, None, arguments),
     "layout": lambda arguments: main("layout", layout.cases, None, arguments),
     "loading": loading.run,
+    "compiled": lambda arguments: main("compiled", compiled.cases, None, arguments),
     "gpu": lambda arguments: main("gpu", gpu.cases, None, arguments),
 }
 

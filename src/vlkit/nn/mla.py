@@ -167,7 +167,7 @@ class MLA(nn.Module):
     def absorb(self, q_BTHK: Tensor, c_BSR: Tensor, mask_BTS: Tensor | None) -> Tensor:
         """Attention in the latent space, where all heads share one key, which is the value too; float[B, T, H, V]."""
         config, (_, new, heads, _) = self.config, q_BTHK.shape
-        up = rearrange(self.kv_b_proj.weight, "(h k) r -> h k r", h=heads)
+        up = self.kv_b_proj.weight.unflatten(0, (heads, -1))
         key_up, value_up = up.split([config.qk_nope_head_dim, config.v_head_dim], dim=1)
         plain, rotated = q_BTHK.split([config.qk_nope_head_dim, config.qk_rope_head_dim], dim=-1)
         in_latent = multiply_each(key_up.mT, rearrange(plain, "b t h k -> h k (b t)"))

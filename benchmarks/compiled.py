@@ -1,0 +1,68 @@
+"""Decoding as compiled steps on a CPU, behind a prompt of 1,024 positions, beside the same of transformers.
+
+The two cases are those of `decoders`. A compiled step is made once per process, which takes from half a minute to two
+minutes on two cores, and is not in the times. The peers have the type that they are faster in.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+import torch
+
+from benchmarks.decoders import DTYPE, facts, released, toys, work
+from benchmarks.frame import Case, Measured, Options, main
+from benchmarks.peers import TransformersDecoder, slow_in_half
+from benchmarks.steps import Decoding, build, decode, their_decode
+from vlkit.decoders import DeepseekV2Config
+
+ABOUT = {
+    "latent": "four layers of deepseek-vl2-small, one token behind {} positions",
+    "multi-head": "the language model of deepseek-vl2-tiny, one token behind {} positions",
+}
+
+
+def cases(options: Options) -> list[Case]:
+    """Both decoders, or the same at toy size."""
+    configs = toys() if options.dry else released()
+    prefill, capacity, backend = (12, 256, "eager") if options.dry else (1024, 1280, "inductor")
+    steps, warmup = (2, 1) if options.dry else (32, 8)
+    return [
+        case(name, Decoding(config, prefill, capacity, steps, warmup, backend), options)
+        for name, config in zip(ABOUT, configs, strict=True)
+    ]
+
+
+def case(name: str, size: Decoding, options: Options) -> Case:
+    """One decoder, both ways."""
+    dtype = torch.float32 if slow_in_half(options.device) else DTYPE
+    peers = {f"transformers, {way}": partial(theirs, size, dtype, compiled=way == "compiled") for way in WAYS}
+    context = f"decode at {size.prefill}"
+    return Case(
+        name,
+        ABOUT[name].format(size.prefill),
+        {f"vlkit, {way}": partial(ours, size, compiled=way == "compiled") for way in WAYS} | peers,
+        peers=tuple(peers),
+        work={"decode": work(size.config, prefill=size.prefill, contexts=(size.prefill,))[context]},
+        facts=facts(size.config, size.prefill) | {"dtype of the peers": str(dtype).removeprefix("torch.")},
+    )
+
+
+WAYS = ("compiled", "eager")
+
+
+def ours(size: Decoding, options: Options, *, compiled: bool) -> Measured:
+    """Our model."""
+    return Measured(decode(build(size, options), size, options, compiled=compiled))
+
+
+def theirs(size: Decoding, dtype: torch.dtype, options: Options, *, compiled: bool) -> Measured:
+    """Transformers' model, with its experts in one grouped product."""
+    decoder = size.config.decoder
+    assert isinstance(decoder, DeepseekV2Config)
+    model = TransformersDecoder(decoder, experts="grouped_mm", dtype=dtype, device=options.device)
+    return Measured(their_decode(model, size, options, compiled=compiled))
+
+
+if __name__ == "__main__":
+    main("compiled", cases, __doc__)
