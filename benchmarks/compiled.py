@@ -11,11 +11,12 @@ from functools import partial
 import torch
 
 from benchmarks.decoders import DTYPE, facts, released, toys, work
-from benchmarks.frame import Case, Measured, Options, main
+from benchmarks.frame import Case, Measured, Options, Side, main
 from benchmarks.peers import TransformersDecoder, slow_in_half
 from benchmarks.steps import Decoding, build, decode, their_decode
 from vlkit.decoders import DeepseekV2Config
 
+WAYS = ("compiled", "eager")
 ABOUT = {
     "latent": "four layers of deepseek-vl2-small, one token behind {} positions",
     "multi-head": "the language model of deepseek-vl2-tiny, one token behind {} positions",
@@ -36,19 +37,19 @@ def cases(options: Options) -> list[Case]:
 def case(name: str, size: Decoding, options: Options) -> Case:
     """One decoder, both ways."""
     dtype = torch.float32 if slow_in_half(options.device) else DTYPE
-    peers = {f"transformers, {way}": partial(theirs, size, dtype, compiled=way == "compiled") for way in WAYS}
+    own: dict[str, Side] = {f"vlkit, {way}": partial(ours, size, compiled=way == "compiled") for way in WAYS}
+    peers: dict[str, Side] = {
+        f"transformers, {way}": partial(theirs, size, dtype, compiled=way == "compiled") for way in WAYS
+    }
     context = f"decode at {size.prefill}"
     return Case(
         name,
         ABOUT[name].format(size.prefill),
-        {f"vlkit, {way}": partial(ours, size, compiled=way == "compiled") for way in WAYS} | peers,
+        own | peers,
         peers=tuple(peers),
         work={"decode": work(size.config, prefill=size.prefill, contexts=(size.prefill,))[context]},
         facts=facts(size.config, size.prefill) | {"dtype of the peers": str(dtype).removeprefix("torch.")},
     )
-
-
-WAYS = ("compiled", "eager")
 
 
 def ours(size: Decoding, options: Options, *, compiled: bool) -> Measured:
