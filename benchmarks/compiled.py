@@ -36,10 +36,10 @@ def cases(options: Options) -> list[Case]:
 
 def case(name: str, size: Decoding, options: Options) -> Case:
     """One decoder, both ways."""
-    dtype = torch.float32 if slow_in_half(options.device) else DTYPE
+    dtype, note = (torch.float32, ", float32") if slow_in_half(options.device) else (DTYPE, "")
     own: dict[str, Side] = {f"vlkit, {way}": partial(ours, size, compiled=way == "compiled") for way in WAYS}
     peers: dict[str, Side] = {
-        f"transformers, {way}": partial(theirs, size, dtype, compiled=way == "compiled") for way in WAYS
+        f"transformers, {way}{note}": partial(theirs, size, dtype, compiled=way == "compiled") for way in WAYS
     }
     context = f"decode at {size.prefill}"
     return Case(
@@ -48,7 +48,7 @@ def case(name: str, size: Decoding, options: Options) -> Case:
         own | peers,
         peers=tuple(peers),
         work={"decode": work(size.config, prefill=size.prefill, contexts=(size.prefill,))[context]},
-        facts=facts(size.config, size.prefill) | {"dtype of the peers": str(dtype).removeprefix("torch.")},
+        facts=facts(size.config, size.prefill),
     )
 
 

@@ -48,9 +48,10 @@ def test_a_step_is_the_ordinary_pass(preset: str, mask: torch.Tensor | None) -> 
     torch.testing.assert_close(*after, rtol=0, atol=1e-4)
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
 @pytest.mark.parametrize("preset", ["mini", "mini-dense"])
-def test_in_bfloat16_the_whole_step_is_one_graph_that_is_made_once(preset: str) -> None:
-    model = model_of(preset, torch.bfloat16)
+def test_the_whole_step_is_one_graph_that_is_made_once(preset: str, dtype: torch.dtype) -> None:
+    model = model_of(preset, dtype)
     cache = prefilled(model, STATIC, MASK)
     torch._dynamo.reset()
     counters.clear()

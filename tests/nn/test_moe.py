@@ -77,6 +77,14 @@ def test_one_kernel_for_all_experts_agrees_with_one_for_each(case: tuple[int, Ro
         assert torch.allclose(value, expected, rtol=1e-4, atol=1e-3)
 
 
+@given(st.integers(1, 5).flatmap(lambda experts: st.tuples(st.just(experts), routings(experts))), seeds)
+def test_gathered_weights_agree_with_one_product_for_each_expert(case: tuple[int, Routing], seed: int) -> None:
+    number, routing = case
+    experts = Experts(number, DIM, HIDDEN, compute="grouped").double()
+    x_MD = normal(seed, len(routing.ids_MA), DIM)
+    assert torch.allclose(experts.run_gathered(x_MD, routing), experts(x_MD, routing), rtol=0, atol=EXACT)
+
+
 @pytest.mark.parametrize(("dim", "dtype"), [(6, torch.float32), (8, torch.float64)])
 def test_numbers_that_the_kernel_does_not_take_are_refused_or_computed_otherwise(dim: int, dtype: torch.dtype) -> None:
     routing = Routing(torch.zeros(2, 1, dtype=torch.long), torch.ones(2, 1), torch.ones(2, 1))

@@ -39,7 +39,8 @@ class MoEConfig(RouterConfig):
     """Whether balance is asked for within each sequence or only over the batch."""
     compute: Compute = "auto"
     """How the experts run: all in one kernel, tokens sorted by expert (`fused`); one after the other on sorted tokens
-    (`grouped`); the plain loop that is the reference; or `fused` in bfloat16 on GPUs and when compiled."""
+    (`grouped`); the plain loop that is the reference. `auto` is `fused` in bfloat16 on GPUs and in compiled code, else
+    `grouped`, and for few tokens in compiled code gathers the weights of their experts without asking the device."""
 
     def is_moe_layer(self, index: int) -> bool:
         """Whether layer `index` has experts."""
@@ -109,6 +110,9 @@ class Experts(nn.Module):
             y_MD: float[M, D].
         """
         way = self.chosen(x_MD)
+        compiling = self.compute == "auto" and torch.compiler.is_compiling()
+        if way == "grouped" and compiling and routing.ids_MA.numel() <= len(self.down_proj):
+            return self.run_gathered(x_MD, routing).to(x_MD.dtype)
         if way == "grouped" and len(x_MD) == 1:
             return self.run_single(x_MD, routing).to(x_MD.dtype)
         wide = torch.zeros_like(x_MD, dtype=torch.promote_types(x_MD.dtype, torch.float32))
@@ -145,6 +149,15 @@ class Experts(nn.Module):
         hidden = (F.silu(gate_AF) * up_AF).split(1)
         out_AD = torch.cat([linear(h, self.down_proj[expert]) for h, expert in zip(hidden, chosen, strict=True)])
         return (routing.weights_MA.to(wide).t() * out_AD).sum(dim=0, keepdim=True)
+
+    def run_gathered(self, x_MD: Tensor, routing: Routing) -> Tensor:
+        """Each token with the weights of its own experts, which a compiler reads in place; else they are copied."""
+        wide, ids_MA = torch.promote_types(x_MD.dtype, torch.float32), routing.ids_MA
+        products_MAFD = self.gate_up_proj[ids_MA].to(wide) * x_MD[:, None, None].to(wide)
+        gate_MAF, up_MAF = products_MAFD.sum(dim=-1).chunk(2, dim=-1)
+        hidden_MAF = F.silu(gate_MAF) * up_MAF
+        out_MAD = (self.down_proj[ids_MA].to(wide) * hidden_MAF[:, :, None]).sum(dim=-1)
+        return (routing.weights_MA[..., None].to(wide) * out_MAD).sum(dim=1)
 
     def run_loop(self, x_MD: Tensor, routing: Routing, y_MD: Tensor) -> Tensor:
         """Reference: expert after expert on the tokens that chose it."""
