@@ -21,8 +21,8 @@ DTYPES = st.sampled_from([torch.float64, torch.float32, torch.bfloat16, torch.fl
 
 @contextmanager
 def machine(*, lacks_half: bool, block: int = 60) -> Iterator[None]:
-    """A CPU that has or has not fast products in half precision, and widens few numbers at a time."""
-    with patch("vlkit.nn.linear.LACKS_HALF", lacks_half), patch("vlkit.nn.linear.BLOCK", block):
+    """A CPU that has or has not fast products in half precision, and widens few numbers and ten tokens at a time."""
+    with patch.multiple("vlkit.nn.linear", LACKS_HALF=lacks_half, BLOCK=block, MANY=10):
         yield
 
 
