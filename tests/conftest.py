@@ -47,7 +47,7 @@ def half_products(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def no_half_products(monkeypatch: pytest.MonkeyPatch) -> None:
-    """This CPU is taken for one without fast products in half precision; few numbers and tokens are widened at a time."""
+    """This CPU is taken for one without fast products in half precision, and widens little at a time."""
     monkeypatch.setattr("vlkit.nn.linear.LACKS_HALF", True)
     monkeypatch.setattr("vlkit.nn.linear.MANY", 7)
     for module in ("linear", "few_queries"):
