@@ -59,12 +59,12 @@ def multiply(weight: Tensor, x_DM: Tensor) -> Tensor:
         return torch.mv(weight, x_DM[:, 0])[:, None]
     if columns <= NARROW or not widens(x_DM, weight):
         return weight @ x_DM
-    out_MO, rows = x_DM.new_empty(columns, len(weight)), max(1, BLOCK // weight.shape[1])
-    for tokens, few_DM in zip(out_MO.split(MANY), x_DM.split(MANY, dim=1), strict=True):
+    out, rows = x_DM.new_empty(columns, len(weight)), max(1, BLOCK // weight.shape[1])
+    for tokens, few_DM in zip(out.split(MANY), x_DM.split(MANY, dim=1), strict=True):
         wide_DM = few_DM.float()
         for part, block in zip(tokens.split(rows, dim=1), weight.split(rows), strict=True):
             part.copy_((block.float() @ wide_DM).t())
-    return out_MO.t()
+    return out.t()
 
 
 def multiply_each(weights: Tensor, x_HDM: Tensor) -> Tensor:
