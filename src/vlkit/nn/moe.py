@@ -151,7 +151,7 @@ class Experts(nn.Module):
         return (routing.weights_MA.to(wide).t() * out_AD).sum(dim=0, keepdim=True)
 
     def run_gathered(self, x_MD: Tensor, routing: Routing) -> Tensor:
-        """Each token with the weights of its own experts, which a compiler reads in place; else they are copied."""
+        """Each token with the weights of its own experts; run eagerly, it copies them."""
         wide, ids_MA = torch.promote_types(x_MD.dtype, torch.float32), routing.ids_MA
         products_MAFD = self.gate_up_proj[ids_MA].to(wide) * x_MD[:, None, None].to(wide)
         gate_MAF, up_MAF = products_MAFD.sum(dim=-1).chunk(2, dim=-1)
