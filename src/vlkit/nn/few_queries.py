@@ -42,8 +42,7 @@ def attend_widened(q_BHTK: Tensor, k_BGSK: Tensor, v_BGSV: Tensor, *, mask_BTS: 
         scores_BGMS = scores_BGMS.masked_fill(~mask_BMS[:, None], float("-inf"))
     weights = scores_BGMS.softmax(dim=-1).split(positions, dim=-1)
     parts = [part @ v for part, v in zip(weights, widened_blocks(v_BGSV, positions), strict=True)]
-    y_BGMV = torch.stack(parts).sum(dim=0)
-    return rearrange(y_BGMV, "b g (h t) v -> b (g h) t v", t=new).to(q_BHTK.dtype)
+    return rearrange(sum(parts[1:], parts[0]), "b g (h t) v -> b (g h) t v", t=new).to(q_BHTK.dtype)
 
 
 def widened_blocks(x_BGSK: Tensor, positions: int) -> Iterator[Tensor]:

@@ -39,10 +39,14 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     rows = x.shape[:-1].numel()
     if not _in_half_on_cpu(x, weight) or (rows > FEW and not widens(x, weight)):
         return F.linear(x, weight, bias)
+    x_MD = x.reshape(rows, x.shape[-1])
     if rows == 1:
-        out = torch.mv(weight, x.reshape(-1))
+        out = torch.mv(weight, x_MD[0])
+    elif rows > NARROW and widens(x, weight):
+        out = x.new_empty(rows, len(weight))
+        multiply_widened(weight, x_MD.t(), out=out.t())
     else:
-        out = multiply(weight, x.reshape(rows, x.shape[-1]).t()).t().contiguous()
+        out = (weight @ x_MD.t()).t().contiguous()
     out = out.view(*x.shape[:-1], len(weight))
     return out if bias is None else out + bias
 
@@ -51,8 +55,7 @@ def multiply(weight: Tensor, x_DM: Tensor) -> Tensor:
     """Matrix product float[out, M] of weights float[out, D] with the columns float[D, M].
 
     One column in half precision on a CPU goes through the matrix-vector product, which reads weights faster there.
-    Many columns on a CPU that multiplies no matrices in half precision are multiplied in float32, block by block of
-    weights and of columns, and rounded once.
+    Many columns on a CPU that multiplies no matrices in half precision are multiplied in float32.
     """
     columns = x_DM.shape[1]
     if not _in_half_on_cpu(x_DM, weight):
@@ -61,11 +64,18 @@ def multiply(weight: Tensor, x_DM: Tensor) -> Tensor:
         return torch.mv(weight, x_DM[:, 0])[:, None]
     if columns <= NARROW or not widens(x_DM, weight):
         return weight @ x_DM
-    out, rows = x_DM.new_empty(len(weight), columns), max(1, BLOCK // weight.shape[1])
-    for tokens, few_DM in zip(out.split(MANY, dim=1), x_DM.split(MANY, dim=1), strict=True):
-        filled_DM = F.pad(few_DM.float(), (0, -few_DM.shape[1] % LANES))
-        for part, block in zip(tokens.split(rows), weight.split(rows), strict=True):
-            part.copy_((block.float() @ filled_DM)[:, : few_DM.shape[1]])
+    return multiply_widened(weight, x_DM, out=x_DM.new_empty(len(weight), columns))
+
+
+def multiply_widened(weight: Tensor, x_DM: Tensor, *, out: Tensor) -> Tensor:
+    """The product as sums of float32, each rounded once into `out`, block by block of weights and of columns."""
+    rows = max(1, BLOCK // weight.shape[1])
+    for columns, few_DM in zip(out.split(MANY, dim=1), x_DM.split(MANY, dim=1), strict=True):
+        wide_DM, few = few_DM.float(), few_DM.shape[1]
+        if few % LANES:
+            wide_DM = F.pad(wide_DM, (0, -few % LANES))
+        for part, block in zip(columns.split(rows), weight.split(rows), strict=True):
+            part.copy_((block.float() @ wide_DM)[:, :few])
     return out
 
 
