@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 from unittest.mock import patch
 
 import pytest
@@ -11,10 +12,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from tests.description.live_bytes import LiveBytes
 from tests.strategies import normal, seeds
-from vlkit.nn.linear import FEW, NARROW, Linear, linear, multiply, multiply_each
+from vlkit.nn.linear import FEW, LANES, NARROW, Linear, linear, multiply, multiply_each
 
 DTYPES = st.sampled_from([torch.float64, torch.float32, torch.bfloat16, torch.float16])
 
@@ -74,7 +76,29 @@ def test_products_head_by_head_equal_the_plain_ones(
 def test_without_products_in_half_precision_sums_are_float32_and_rounded_once(dtype: torch.dtype) -> None:
     weight, x_DM = normal(0, 30, 40).to(dtype), normal(1, 40, 9).to(dtype)
     with machine(lacks_half=True), torch.no_grad():
-        assert torch.equal(multiply(weight, x_DM), (weight.float() @ x_DM.float()).to(dtype))
+        found = multiply(weight, x_DM).double()
+    exact = weight.double() @ x_DM.double()
+    assert ((found - exact).abs() <= torch.finfo(dtype).eps / 2 * exact.abs() + 1e-5).all()
+
+
+class Products(TorchDispatchMode):
+    """Columns of each product of matrices while it is active."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.columns: list[int] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is torch.ops.aten.mm.default:
+            self.columns.append(args[1].shape[1])
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("tokens", [NARROW + 1, 2 * LANES, 95, 96])
+def test_products_in_float32_take_whole_vectors_of_tokens(tokens: int) -> None:
+    with patch("vlkit.nn.linear.LACKS_HALF", True), torch.no_grad(), Products() as products:
+        multiply(torch.ones(3, 4).bfloat16(), torch.ones(4, tokens).bfloat16())
+    assert products.columns == [-(-tokens // LANES) * LANES]
 
 
 def test_widened_numbers_are_those_of_the_tokens_and_of_one_block() -> None:

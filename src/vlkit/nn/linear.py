@@ -26,7 +26,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """`F.linear`, in half precision on a CPU as `weight @ x^T` where that is faster.
 
     The kernels there rearrange their right factor before each product. If that is the weights and the tokens are few,
-    it takes longer than the product. Where there are no such kernels, `multiply` widens the weights.
+    it takes longer than the product. Where there are no such kernels, the weights are widened.
 
     Args:
         x: float[..., in].
