@@ -70,11 +70,11 @@ def multiply(weight: Tensor, x_DM: Tensor) -> Tensor:
 def multiply_widened(weight: Tensor, x_DM: Tensor, *, out: Tensor) -> Tensor:
     """The product as sums of float32, each rounded once into `out`, block by block of weights and of columns."""
     rows = max(1, BLOCK // weight.shape[1])
-    for columns, few_DM in zip(out.split(MANY, dim=1), x_DM.split(MANY, dim=1), strict=True):
+    for sums, few_DM in zip(out.split(MANY, dim=1), x_DM.split(MANY, dim=1), strict=True):
         wide_DM, few = few_DM.float(), few_DM.shape[1]
         if few % LANES:
             wide_DM = F.pad(wide_DM, (0, -few % LANES))
-        for part, block in zip(columns.split(rows), weight.split(rows), strict=True):
+        for part, block in zip(sums.split(rows), weight.split(rows), strict=True):
             part.copy_((block.float() @ wide_DM)[:, :few])
     return out
 
