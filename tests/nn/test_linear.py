@@ -24,7 +24,7 @@ DTYPES = st.sampled_from([torch.float64, torch.float32, torch.bfloat16, torch.fl
 @contextmanager
 def machine(*, lacks_half: bool, block: int = 60) -> Iterator[None]:
     """A CPU that has or has not fast products in half precision, and widens few numbers and ten tokens at a time."""
-    with patch.multiple("vlkit.nn.linear", LACKS_HALF=lacks_half, BLOCK=block, MANY=10):
+    with patch.multiple("vlkit.nn.linear", LACKS_HALF=lacks_half, BLOCK=block, ROWS=1, MANY=10):
         yield
 
 
@@ -82,23 +82,37 @@ def test_without_products_in_half_precision_sums_are_float32_and_rounded_once(dt
 
 
 class Products(TorchDispatchMode):
-    """Columns of each product of matrices while it is active."""
+    """The two factors of each product of matrices while it is active."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.columns: list[int] = []
+        self.factors: list[tuple[Tensor, Tensor]] = []
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func is torch.ops.aten.mm.default:
-            self.columns.append(args[1].shape[1])
+            self.factors.append(args)
         return func(*args, **(kwargs or {}))
 
 
-@pytest.mark.parametrize("tokens", [NARROW + 1, 2 * LANES, 95, 96])
-def test_products_in_float32_take_whole_vectors_of_tokens(tokens: int) -> None:
+@pytest.mark.parametrize("tokens", [NARROW + 1, LANES, 2 * LANES, 95, 96])
+@pytest.mark.parametrize("turned", [True, False])
+def test_products_in_float32_take_whole_vectors_of_tokens_that_lie_one_after_the_other(
+    tokens: int, turned: bool
+) -> None:
+    x_DM = torch.ones(tokens, 4).t() if turned else torch.ones(4, tokens)
+    with patch("vlkit.nn.linear.LACKS_HALF", True), torch.no_grad(), Products() as products:
+        multiply(torch.ones(3, 4).bfloat16(), x_DM.bfloat16())
+    ((_, wide_DM),) = products.factors
+    assert wide_DM.shape == (4, -(-tokens // LANES) * LANES) and wide_DM.stride(0) == 1
+
+
+@pytest.mark.parametrize("tokens", [2, NARROW])
+def test_few_tokens_without_products_in_half_precision_lie_one_after_the_other(tokens: int) -> None:
+    """Both factors along their rows: PyTorch multiplies others number by number."""
     with patch("vlkit.nn.linear.LACKS_HALF", True), torch.no_grad(), Products() as products:
         multiply(torch.ones(3, 4).bfloat16(), torch.ones(4, tokens).bfloat16())
-    assert products.columns == [-(-tokens // LANES) * LANES]
+    ((x_MD, weight_DO),) = products.factors
+    assert x_MD.is_contiguous() and weight_DO.t().is_contiguous()
 
 
 def test_widened_numbers_are_those_of_the_tokens_and_of_one_block() -> None:

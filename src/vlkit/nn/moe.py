@@ -175,7 +175,8 @@ class Experts(nn.Module):
         for expert, chosen in enumerate(ids.argsort(stable=True).split(counts)):
             if len(chosen):
                 tokens = chosen // active
-                out_MD = self.run_expert(expert, x_MD[tokens]).to(y_MD.dtype, memory_format=torch.contiguous_format)
+                out_MD = self.run_expert(expert, x_MD.index_select(0, tokens))
+                out_MD = out_MD.to(y_MD.dtype, memory_format=torch.contiguous_format)
                 y_MD.index_add_(0, tokens, out_MD * weights[chosen, None])
         return y_MD
 
