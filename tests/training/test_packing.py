@@ -1,7 +1,5 @@
 """Packed rows: nothing gets lost, and a row gives the loss of its samples alone."""
 
-from typing import Any
-
 import pytest
 import torch
 from hypothesis import given
@@ -9,7 +7,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 import vlkit
-from tests.small_models import Case, cases
+from tests.small_models import Case, Sample, cases
 from tests.strategies import seeds
 from vlkit.errors import InputError
 from vlkit.processing.batching import Sample as Encoded
@@ -42,15 +40,16 @@ def labels_of(inputs: dict[str, Tensor], seed: int) -> Tensor:
     return labels
 
 
-def encoded(inputs: dict[str, Tensor], labels: Tensor, tiles: list[Any]) -> Encoded:
+def encoded(inputs: dict[str, Tensor], labels: Tensor, sample: Sample) -> Encoded:
+    """As processors give it: a picture without tiles takes no place among tiles that stand apart from global views."""
     return Encoded(
         input_ids=inputs["input_ids"][0],
         labels=labels[0],
         images_seq_mask=inputs["images_seq_mask"][0],
-        images=inputs["images"][0],
+        images=inputs["images"][0] if sample.overviews is None else sample.pixels,
         images_spatial_crop=inputs["images_spatial_crop"][0],
         sft_format="",
-        num_image_tokens=[1] * len(tiles),
+        num_image_tokens=[1] * len(sample.tiles),
         tilings=[],
         global_views=inputs["global_views"][0] if "global_views" in inputs else None,
     )
@@ -62,7 +61,7 @@ def test_a_packed_row_gives_the_loss_and_gradient_of_its_samples_alone(case: Cas
     alone = [case.alone(row) for row in range(len(case.samples))]
     labels = [labels_of(inputs, seed + row) for row, inputs in enumerate(alone)]
     outs = [model(**inputs, labels=own, reduction="sum") for inputs, own in zip(alone, labels)]
-    joined = join([encoded(a, own, s.tiles) for a, own, s in zip(alone, labels, case.samples)])
+    joined = join([encoded(a, own, s) for a, own, s in zip(alone, labels, case.samples)])
     padding = 2
     numbers = torch.nn.functional.pad(number_samples([[len(s.ids) for s in case.samples]]), (0, padding))
     row = {
